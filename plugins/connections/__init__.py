@@ -1,0 +1,108 @@
+"""Shells to hosts: which transport a host has, opened when first needed, closed from any thread."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from typing import cast
+
+from nornir.core.exceptions import ConnectionAlreadyOpen, ConnectionNotOpen
+from nornir.core.inventory import Host
+from nornir.core.plugins.connections import ConnectionPluginRegister
+from nornir.core.task import Task
+
+from plugins.connections.base import Shell
+from plugins.context import RunContext, context_of
+from plugins.errors import UnreachableError
+from plugins.inventory import host_settings
+
+# Imported when a host first needs it: netmiko alone takes a third of a second.
+_PLUGINS = {
+    "ssh": ("plugins.connections.ssh", "Ssh"),
+    "memory": ("plugins.connections.memory", "Memory"),
+}
+_register_lock = threading.Lock()
+
+
+def _register(transport: str) -> str:
+    """Register a transport with Nornir under a name of our own: all of Nornir's registers share one dict."""
+    name = f"runbooks-{transport}"
+    with _register_lock:
+        if name not in ConnectionPluginRegister.available:
+            module, attribute = _PLUGINS[transport]
+            ConnectionPluginRegister.register(name, getattr(importlib.import_module(module), attribute))
+    return name
+
+
+def shell_of(task: Task) -> Shell:
+    """Give the open shell of the task's host; connect first where there is none yet. Raises UnreachableError."""
+    return open_shell(task.host, context_of(task))
+
+
+def open_shell(host: Host, context: RunContext) -> Shell:
+    """Give the open shell of `host`; connect first where there is none yet. Raises UnreachableError."""
+    settings = host_settings(host)
+    name = _register(settings.transport)
+    connection = host.connections.get(name)
+    if connection is not None:
+        return cast(Shell, connection.connection)
+    if context.stop.is_set():
+        raise UnreachableError(host.name, "connect", "the run was stopped", "run again")
+    extras = {"settings": settings, "store": _host_keys(settings.transport, host, context)}
+    try:
+        host.open_connection(
+            name,
+            configuration=None,  # type: ignore[arg-type]  # ours take nothing from it
+            hostname=host.hostname,
+            username=host.username,
+            password="",
+            port=host.port,
+            platform=host.platform or "",
+            extras=extras,
+            default_to_host_attributes=False,
+        )
+    except ConnectionAlreadyOpen:
+        pass
+    return cast(Shell, host.connections[name].connection)
+
+
+def close_shell(host: Host) -> None:
+    """Close the host's connection, if it has one; safe from any thread, more than once."""
+    for name in list(host.connections):
+        try:
+            host.close_connection(name)
+        except (ConnectionNotOpen, KeyError, OSError):
+            continue
+
+
+def reopen_shell(task: Task, deadline: float, pause: float = 2.0) -> Shell:
+    """Connect anew, trying again until `deadline` seconds are over; raises the last UnreachableError."""
+    until = time.monotonic() + deadline
+    stop = context_of(task).stop
+    while True:
+        close_shell(task.host)
+        try:
+            return shell_of(task)
+        except UnreachableError:
+            if time.monotonic() >= until or stop.wait(pause):
+                raise
+
+
+_stores: dict[object, object] = {}
+_stores_lock = threading.Lock()
+
+
+def _host_keys(transport: str, host: Host, context: RunContext) -> object:
+    """One store for all hosts with the same settings, so that its files are read once."""
+    if transport != "ssh":
+        return None
+    from plugins.connections.hostkeys import HostKeyStore  # noqa: PLC0415  # paramiko is slow to import
+
+    ssh = host_settings(host).ssh
+    accept = context.state_folder / "known_hosts" if ssh.host_keys == "accept-new" else None
+    key = (context.run_id, ssh.known_hosts, accept)
+    with _stores_lock:
+        if key not in _stores:
+            _stores[key] = HostKeyStore([ssh.known_hosts.expanduser()], accept, record=not context.dry_run)
+        return _stores[key]

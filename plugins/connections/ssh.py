@@ -237,6 +237,8 @@ class SshShell:
                 errors += channel.recv_stderr(65536)
                 del errors[:-STDERR_KEPT]
                 quiet = False
+            if channel.eof_received:  # the descriptor stays readable from here on: wait for the status instead
+                channel.status_event.wait(0.5)
             done = channel.exit_status_ready()
             if done and (quiet or channel.eof_received) and not channel.recv_ready() and not channel.recv_stderr_ready():
                 out.end()

@@ -1,0 +1,163 @@
+"""Templates become scripts: rendering, the one form a body may have, and the library put before it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+BODY, END = "#--- body", "#--- end"
+_VERB = re.compile(r"^([a-z][a-z_]*)\(\) \{", re.MULTILINE)
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One verb call of a body: `line` counts from 1."""
+
+    verb: str
+    arguments: tuple[str, ...]
+    line: int
+
+
+class BodyError(ValueError):
+    """A body that is not one verb call per line with quoted words; the text says where and what."""
+
+
+def quote(value: object) -> str:
+    """Quote one value as one shell word (the `sh` filter)."""
+    text = str(value)
+    if "\0" in text:
+        raise BodyError("a NUL byte cannot be part of a script")
+    return shlex.quote(text)
+
+
+@cache
+def environment(release: str) -> Environment:
+    """Templates of `release` lie over the common ones; an undefined value is an error."""
+    env = Environment(
+        loader=FileSystemLoader([TEMPLATES / "releases" / release, TEMPLATES]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # shell, not HTML: every value goes through the `sh` filter
+    )
+    env.filters["sh"] = quote
+    return env
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Library files by name, in the order in which a script has them; `steps` is the engine under the rest."""
+    names = ["steps", *sorted(file.stem for file in (TEMPLATES / "lib").glob("*.sh") if file.stem != "steps")]
+    return {name: (TEMPLATES / "lib" / f"{name}.sh").read_text() for name in names}
+
+
+@cache
+def verbs() -> dict[str, str]:
+    """Every verb of the vocabulary and the library file that has it."""
+    found: dict[str, str] = {}
+    for name, text in libraries().items():
+        if name != "steps":
+            found |= dict.fromkeys(_VERB.findall(text), name)
+    return found
+
+
+def calls(body: str) -> list[Call]:
+    """Read a body: comments, empty lines, and one verb call per line of plain or single-quoted words.
+
+    This is all that a body may hold, which keeps it readable, lets simulated hosts understand it, and leaves
+    all shell craft in the library. A quoted word may span lines. Raises BodyError.
+    """
+    found: list[Call] = []
+    position, line = 0, 1
+    while position < len(body):
+        start_line, words = line, []
+        while position < len(body) and body[position] != "\n":
+            if body[position] in " \t":
+                position += 1
+            elif body[position] == "#" and not words:
+                position = _end_of_line(body, position)
+            else:
+                word, end = _word(body, position, line)
+                line += body.count("\n", position, end)
+                position = end
+                words.append(word)
+        position, line = position + 1, line + 1
+        if words:
+            found.append(_call(words, start_line))
+    return found
+
+
+def _end_of_line(body: str, position: int) -> int:
+    end = body.find("\n", position)
+    return len(body) if end < 0 else end
+
+
+def _word(body: str, position: int, line: int) -> tuple[str, int]:
+    """Read one word as `quote` writes it: plain and single-quoted pieces, and a single quote in double quotes."""
+    pieces = []
+    while position < len(body) and body[position] not in " \t\n":
+        if body.startswith("\"'\"", position):
+            pieces.append("'")
+            position += 3
+        elif body[position] == "'":
+            end = body.find("'", position + 1)
+            if end < 0:
+                raise BodyError(f"line {line}: a quote is not closed")
+            pieces.append(body[position + 1 : end])
+            position = end + 1
+        elif plain := _PLAIN.match(body, position):
+            pieces.append(plain[0])
+            position = plain.end()
+        else:
+            raise BodyError(f"line {line}: {body[position]!r} outside quotes: a body holds verb calls and quoted words only")
+    return "".join(pieces), position
+
+
+def _call(words: list[str], line: int) -> Call:
+    verb, *arguments = words
+    if verb not in verbs():
+        raise BodyError(f"line {line}: {verb!r} is not a verb of the library")
+    return Call(verb, tuple(arguments), line)
+
+
+def render(template: str, release: str, values: dict[str, Any]) -> str:
+    """Render `template` (a path below templates/) into a body; raises jinja2's errors and BodyError."""
+    return environment(release).get_template(template).render(**values)
+
+
+def assemble(body: str, *, marker: str, dry_run: bool, wait: float, owner: str) -> str:
+    """Put the library before `body`: the parts that its verbs come from, and nothing else.
+
+    The body is a function that the very last line calls, so that a script cut off anywhere runs nothing.
+    """
+    return "\n".join(
+        [
+            f"STEPS_MARK={quote(marker)} STEPS_DRY_RUN={int(dry_run)} STEPS_WAIT={int(wait)} STEPS_OWNER={quote(owner)}",
+            *_parts(call.verb for call in calls(body)),
+            "steps_body() {",
+            BODY,
+            body.rstrip("\n"),
+            END,
+            "}",
+            "steps_run steps_body\n",
+        ]
+    )
+
+
+def _parts(used: Iterable[str]) -> list[str]:
+    wanted = {verbs()[verb] for verb in used} | {"steps"}
+    return [text for name, text in libraries().items() if name in wanted or name in _REQUIRED_BY_MANY]
+
+
+# host.sh has the helpers that other parts build on.
+_REQUIRED_BY_MANY = frozenset({"host"})

@@ -1,0 +1,148 @@
+"""The primitive that every task stands on: render a template, send it, return what its steps said."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from nornir.core.task import Task
+from nornir_jinja2.plugins.tasks import template_file
+
+from plugins.connections import close_shell, reopen_shell, shell_of
+from plugins.connections.base import Completed
+from plugins.context import RebootPolicy, RunContext, context_of
+from plugins.processors.base import RunProcessor
+from plugins.scripts import assemble, environment
+from plugins.steps import (
+    Asks,
+    Begin,
+    Output,
+    Status,
+    Step,
+    StepsResult,
+    Transcript,
+    parse_line,
+)
+
+
+def run_script(task: Task, template: str, *, deadline: float | None = None, **values: Any) -> StepsResult:
+    """Run `template` (below templates/) on the task's host, `values` filled in, and do what its steps ask for.
+
+    A step can ask for a reboot, or for a confirmation that the host is still reached after a network change;
+    the script is then run again from its start, and ends as one result. Every way in which a script can end
+    badly is a failed step that says what was seen. `deadline` is in seconds, the settings' own by default.
+    Raises UnreachableError when no connection can be made.
+    """
+    context = context_of(task)
+    values = {"reboot": context.reboot, **values}
+    result = _send(task, template, deadline, values)
+    for _ in range(3):  # a reboot and a network change may both be asked for, one after the other
+        asked = next((step for step in result.steps if step.asks and step.status is Status.CHANGED), None)
+        if asked is None or result.failed:
+            break
+        answer = _reboot(task, result) if asked.asks is Asks.REBOOT else _confirm(task, result)
+        result = _merged(task, result, answer)
+        if not result.failed:
+            policy = RebootPolicy.NEVER if asked.asks is Asks.REBOOT else values["reboot"]
+            result = _merged(task, result, _send(task, template, deadline, values | {"reboot": policy}))
+    return result
+
+
+def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
+    """Chain two runs of a script: a step that changed in the first and is ok in the second has changed."""
+    steps: dict[str, Step] = {}
+    for step in (*before.steps, *after.steps):
+        known = steps.get(step.name)
+        if known is None or step.status is not Status.OK:
+            steps[step.name] = step
+        elif known.asks:  # answered
+            steps[step.name] = Step(known.name, known.status, known.seconds, known.diff, known.message, known.output)
+    return StepsResult(task.host, tuple(steps.values()), before.facts | after.facts, after.todo or before.todo)
+
+
+def _send(task: Task, template: str, deadline: float | None, values: dict[str, Any]) -> StepsResult:
+    """Run the script once."""
+    context = context_of(task)
+    limit = deadline or context.settings.script_deadline
+    env = environment(context.release.name)
+    body = template_file(task=task, template=template, jinja_env=env, cluster=context.cluster, **values).result
+    marker = f"@{secrets.token_hex(16)} "
+    dry_run = task.is_dry_run()
+    script = assemble(body, marker=marker, dry_run=dry_run, wait=limit - 5, owner=f"{context.owner}, {task.name}")
+    transcript, done = _carry(task, script, marker, limit)
+    steps = tuple(transcript.steps)
+    problem = _problem(task, transcript, done, limit)
+    if problem is not None:
+        steps = (*steps, problem)
+        close_shell(task.host)  # whatever state it is in, the next script gets a new one
+    return StepsResult(task.host, steps, transcript.facts)
+
+
+def _carry(task: Task, script: str, marker: str, limit: float) -> tuple[Transcript, Completed]:
+    transcript = Transcript()
+    listeners = [each for each in task.processors if isinstance(each, RunProcessor)]
+
+    def on_line(raw: bytes) -> None:
+        event = parse_line(raw, marker)
+        transcript.add(event)
+        for listener in listeners:
+            if isinstance(event, Begin):
+                listener.step_started(task, task.host, event.name)
+            elif isinstance(event, Step):
+                listener.step_completed(task, task.host, event)
+            elif isinstance(event, Output) and event.text:
+                listener.output_line(task, task.host, event.text)
+
+    return transcript, shell_of(task).run(script.encode(), deadline=limit, on_line=on_line)
+
+
+def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) -> Step | None:
+    """Name what went wrong with the script as a whole, as a failed step; None when it came to its end."""
+    words = done.stderr.decode(errors="replace").strip()
+    where = transcript.running or (f"after {transcript.steps[-1].name}" if transcript.steps else "start of the script")
+
+    def failed(message: str) -> Step:
+        return Step(where, Status.FAILED, message=message, output=words)
+
+    if transcript.failed:
+        return None
+    if done.exit_status is None:
+        return failed(f"{done.lost}; the script goes on to its end on the host; running again is safe")
+    if transcript.garbled:
+        return failed(f"a step line cannot be read: {transcript.garbled[:200]}")
+    if transcript.ended and done.exit_status == 0:
+        return None
+    if done.exit_status in {124, 137}:
+        return failed(f"not over after {limit:g} s: the host ended it")
+    if not transcript.steps and not transcript.running:
+        return failed(_not_started(task, done))
+    return failed(f"the script ended here with exit status {done.exit_status} and without its end line")
+
+
+def _not_started(task: Task, done: Completed) -> str:
+    user = task.host.username or "the user"
+    if done.exit_status == 0:
+        return f"exit status 0, but the script did not run: a login profile of {user} may read the standard input"
+    if done.exit_status == 97:
+        return "the line was cut while the script was sent: nothing ran"
+    if user != "root":
+        return (
+            f"the script did not start (exit status {done.exit_status}): {user} needs a login shell and sudo, "
+            "without a password or with sudo.password"
+        )
+    return f"the script did not start (exit status {done.exit_status}): does {user} have a login shell, and the host bash?"
+
+
+def _reboot(task: Task, asked: StepsResult) -> StepsResult:
+    from tasks.reboot_host import reboot_host  # noqa: PLC0415  # which is itself made of scripts
+
+    return reboot_host(task, boot_id=asked.facts.get("boot_id", ""))
+
+
+def _confirm(task: Task, asked: StepsResult) -> StepsResult:
+    """Reach the host over a new connection and tell it so; else it takes its network change back by itself."""
+    context: RunContext = context_of(task)
+    limit = context.settings.network_confirm_deadline
+    close_shell(task.host)
+    reopen_shell(task, limit, pause=1.0)
+    return _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
