@@ -1,0 +1,90 @@
+"""The command line that all runbooks share; a runbook's own options come before it."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from plugins.context import RebootPolicy
+from plugins.settings import ROOT
+
+Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are rebooted, if a package asks for it.")]
+
+
+def common(
+    inventory: Annotated[
+        Path,
+        typer.Option("-i", "--inventory", envvar="OVN_RUNBOOKS_INVENTORY", help="Folder with hosts.yaml and the rest."),
+    ] = ROOT / "inventory",
+    host: Annotated[list[str] | None, typer.Option(help="Only this host; may be repeated.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="Only hosts of this role; may be repeated.")] = None,
+    filter_: Annotated[
+        str, typer.Option("--filter", help="Only hosts that fit, e.g. 'role=linux,name=rack1-*' or 'label.site!=a'.")
+    ] = "",
+    only: Annotated[list[str] | None, typer.Option(help="Only this stage; may be repeated.")] = None,
+    start: Annotated[str, typer.Option("--from", help="This stage and those after it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, show what would change, write nothing.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Hosts worked on at the same time.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report to this file.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show every step and every host.")] = False,
+) -> Any:
+    """Collect the options that all runbooks share."""
+    from plugins.runner import Options  # noqa: PLC0415  # --help answers without it
+
+    return Options(
+        inventory=inventory,
+        hosts=tuple(host or ()),
+        roles=tuple(role or ()),
+        expression=filter_,
+        only=tuple(only or ()),
+        start=start,
+        dry_run=dry_run,
+        workers=workers,
+        report=report,
+        verbose=verbose,
+    )
+
+
+def application(function: Callable[..., int], *, epilog: str = "", without: tuple[str, ...] = ()) -> typer.Typer:
+    """Make a command of `function(options, ...)`, which returns the exit status: its own parameters, then the shared.
+
+    `without` names shared options that make no sense for it.
+    """
+    own = [each for each in inspect.signature(function).parameters.values() if each.name != "options"]
+    shared = [each for each in inspect.signature(common).parameters.values() if each.name not in without]
+    # Called as a plain function, an option that is left out must not come as typer's own description of it.
+    defaults = {each.name: each.default for each in inspect.signature(common).parameters.values()}
+    hints = get_type_hints(common, include_extras=True) | get_type_hints(function, include_extras=True)
+
+    def command(**given: Any) -> None:
+        chosen = {each.name: given.pop(each.name) for each in shared}
+        options = common(**(defaults | chosen))
+        raise typer.Exit(function(options=options, **given))
+
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: hints[each.name] for each in parameters}
+    command.__doc__ = function.__doc__
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.command(epilog=epilog, context_settings={"help_option_names": ["-h", "--help"]})(command)
+    return app
+
+
+def main(app: typer.Typer, name: str) -> None:
+    """Run the command: SIGTERM is an interruption like Ctrl-C, and ends in exit status 130."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        app(prog_name=f"python -m runbooks.{name}", standalone_mode=True)
+    except KeyboardInterrupt:
+        print("Interrupted before any host was touched.", file=sys.stderr)
+        sys.exit(130)

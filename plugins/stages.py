@@ -1,0 +1,81 @@
+"""What a runbook is made of: stages, on which roles, and what each needs first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nornir.core.task import Result
+
+from plugins.errors import SelectionError
+from plugins.inventory.model import Role
+from plugins.words import quoted, suggestion
+
+LINUX_ROLES = (Role.MASTER, Role.LINUX)
+
+
+class Scope(StrEnum):
+    """Whose stage a need is about."""
+
+    HOST = "this host"
+    MASTER = "the master"
+    ALL = "all hosts that have not failed"
+
+
+@dataclass(frozen=True)
+class Need:
+    """`stage` must have gone well first, on the hosts of `scope`; `reason` says why, for the reader and the tests."""
+
+    stage: str
+    scope: Scope
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of a runbook.
+
+    `gathers` names an earlier stage whose results, by host name, the task gets as `gathered`.
+    `always` runs the stage whatever became of its needs, as soon as they are settled (to tidy up).
+    `after_changes` false: in a dry run the stage is skipped on a host where something would change, as there is
+    nothing to look at yet.
+    """
+
+    name: str
+    task: Callable[..., Result]
+    roles: Sequence[Role] = LINUX_ROLES
+    needs: tuple[Need, ...] = ()
+    gathers: str = ""
+    always: bool = False
+    after_changes: bool = True
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """A title and a flat list of stages. `changes` is false for one that only ever looks."""
+
+    name: str
+    title: str
+    stages: tuple[Stage, ...]
+    changes: bool = True
+
+    def stage(self, name: str) -> Stage:
+        """Find a stage by its name or its task's; raises SelectionError with the known ones."""
+        wanted = name.replace("_", "-")
+        for stage in self.stages:
+            if wanted in {stage.name, stage.task.__name__.replace("_", "-")}:
+                return stage
+        known = [stage.name for stage in self.stages]
+        raise SelectionError(f"no stage {quoted(name)} in {self.name}: {suggestion(wanted, known, 'the stages are')}")
+
+    def __post_init__(self) -> None:
+        """Refuse a list that does not read from top to bottom."""
+        seen: set[str] = set()
+        for stage in self.stages:
+            for needed in (*(need.stage for need in stage.needs), *([stage.gathers] if stage.gathers else [])):
+                if needed not in seen:
+                    raise ValueError(f"{self.name}: stage {stage.name} needs {needed}, which does not come before it")
+            if stage.name in seen:
+                raise ValueError(f"{self.name}: stage {stage.name} is there twice")
+            seen.add(stage.name)

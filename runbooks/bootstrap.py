@@ -1,0 +1,122 @@
+"""Bare hosts to a working overlay: `python -m runbooks.bootstrap`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from plugins.cli import Reboot, application, main
+from plugins.context import RebootPolicy
+from plugins.inventory.model import Role
+from plugins.runner import Options, run
+from plugins.stages import Need, Runbook, Scope, Stage
+from tasks.check_host import check_host
+from tasks.check_network import check_network
+from tasks.compare_overlay import compare_overlay
+from tasks.configure_bridges import configure_bridges
+from tasks.configure_ovn_central import configure_ovn_central
+from tasks.create_authority import create_authority
+from tasks.distribute_certificates import distribute_certificates
+from tasks.gather_overlay import gather_overlay
+from tasks.install_ovn import install_ovn
+from tasks.join_overlay import join_overlay
+
+HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
+
+RUNBOOK = Runbook(
+    name="bootstrap",
+    title="Bare hosts to an OVN overlay",
+    stages=(
+        Stage("preflight", check_host),
+        Stage(
+            "network-checks",
+            check_network,
+            gathers="preflight",
+            needs=(
+                Need("preflight", HOST, "what it found here is what is compared"),
+                Need("preflight", ALL, "a port can be probed once the other side listens"),
+            ),
+        ),
+        Stage("install", install_ovn, needs=(Need("preflight", HOST, "nothing is installed on an unfit host"),)),
+        Stage(
+            "bridge",
+            configure_bridges,
+            needs=(
+                Need("install", HOST, "bridges are made by Open vSwitch"),
+                Need("network-checks", HOST, "the network works before it is changed"),
+            ),
+        ),
+        Stage(
+            "authority",
+            create_authority,
+            roles=(Role.MASTER,),
+            needs=(Need("preflight", HOST, "the master is reached, so that it can tell which authority it has"),),
+        ),
+        Stage(
+            "certificates",
+            distribute_certificates,
+            needs=(
+                Need("authority", MASTER, "certificates are signed by the cluster's authority"),
+                Need("install", HOST, "the packages make the folder that the keys go to"),
+            ),
+        ),
+        Stage(
+            "central",
+            configure_ovn_central,
+            roles=(Role.MASTER,),
+            needs=(
+                Need("install", HOST, "the databases come with the packages"),
+                Need("certificates", HOST, "the databases listen with TLS"),
+            ),
+        ),
+        Stage(
+            "join",
+            join_overlay,
+            needs=(
+                Need("central", MASTER, "a chassis registers in the master's southbound database"),
+                Need("certificates", HOST, "a chassis shows its certificate"),
+                Need("bridge", HOST, "tunnels end on the host's bridges"),
+            ),
+        ),
+        Stage(
+            "inspect",
+            gather_overlay,
+            after_changes=False,
+            needs=(
+                Need("join", HOST, "there is nothing to inspect on a host that has not joined"),
+                Need("join", ALL, "a tunnel is up when both of its ends have joined"),
+            ),
+        ),
+        Stage(
+            "verify",
+            compare_overlay,
+            gathers="inspect",
+            after_changes=False,
+            needs=(
+                Need("inspect", HOST, "what it found here is what is compared"),
+                Need("inspect", ALL, "the overlay is compared across hosts"),
+            ),
+        ),
+    ),
+)
+
+EXAMPLES = """Examples:
+
+  python -m runbooks.bootstrap --dry-run          what would change, and nothing is written
+
+  python -m runbooks.bootstrap                    all hosts of inventory/
+
+  python -m runbooks.bootstrap -i ~/site-a --report run.json
+
+  python -m runbooks.bootstrap --from bridge --host linux-1
+"""
+
+
+def bootstrap(options: Options, reboot: Reboot = RebootPolicy.NEEDED) -> int:
+    """Turn the inventory's bare machines into one OVN overlay. Safe to run again at any time."""
+    return run(RUNBOOK, replace(options, reboot=reboot))
+
+
+app = application(bootstrap, epilog=EXAMPLES)
+
+if __name__ == "__main__":
+    main(app, "bootstrap")
