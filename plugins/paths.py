@@ -1,0 +1,22 @@
+"""Paths as they are written in settings: `~` is the home folder, a relative one starts at its file's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+
+def _located(path: Path, info: ValidationInfo) -> Path:
+    """Make the path absolute; the validation context's `folder` is where a relative one starts."""
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "no home folder is known for this ~; write the whole path") from None
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder, expanded).absolute()
+
+
+LocatedPath = Annotated[Path, AfterValidator(_located)]
