@@ -9,12 +9,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from plugins.errors import StepError, UsageError
-from plugins.pki.keys import load_key, new_key
+from plugins.pki.keys import new_key
 from plugins.pki.profiles import AuthorityProfile, authority_name
-from plugins.secret import Secret
 
 # A host whose clock is a little behind must not find a certificate of this minute "not yet valid".
 BACKDATE = timedelta(minutes=5)
@@ -59,18 +59,6 @@ def create_authority(profile: AuthorityProfile, cluster: str, now: datetime) -> 
     return Authority(builder.sign(key, hashes.SHA256()), key)
 
 
-def load_authority(certificate: bytes, key: bytes, passphrase: Secret | None, where: str) -> Authority:
-    """Read an authority from two PEM texts. `where` names their folder in errors.
-
-    Raises UsageError when either is damaged, the passphrase is wrong, or they do not belong together.
-    """
-    parsed = load_ca_certificate(certificate, f"{where}/ca.pem")
-    private = load_key(key, passphrase, f"{where}/ca.key")
-    if parsed.public_key() != private.public_key():
-        raise UsageError(f"{where}: ca.key is not the key of ca.pem: restore both from one backup")
-    return Authority(parsed, private)
-
-
 def load_ca_certificate(pem: bytes, where: str) -> x509.Certificate:
     """Read a self-signed CA certificate. Raises UsageError naming `where` when it is anything else."""
     try:
@@ -102,6 +90,11 @@ def check_authority(certificate: x509.Certificate, name: str, now: datetime, whe
             f"{where}: the CA expired on {certificate.not_valid_after_utc:%Y-%m-%d}: check this machine's clock; "
             "if it is right, move the folder away and take the old CA off the master, and a new one is made"
         )
+
+
+def certificate_pem(certificate: x509.Certificate) -> str:
+    """Return the certificate as PEM text."""
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from plugins.errors import UsageError
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
@@ -25,7 +27,10 @@ def exclusive(folder: Path) -> Iterator[None]:
         _make_folder(folder)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # released by close, and by the kernel when the process dies
+        with _explained(folder, "locked"):
+            if stat.S_IMODE(os.fstat(handle).st_mode) & _OTHERS:
+                os.fchmod(handle, 0o700)  # it came back from a backup, or was made by hand
+            fcntl.flock(handle, fcntl.LOCK_EX)  # released by close, and by the kernel when the process dies
         yield
     finally:
         os.close(handle)
@@ -59,7 +64,7 @@ def read_private(path: Path) -> bytes | None:
         try:
             with path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                if mode & _OTHERS:
                     raise UsageError(
                         f"{path}: other users may use this private key (mode {mode:04o}): if nobody has read it, "
                         f"run `chmod 600 {path}`"

@@ -16,6 +16,7 @@ from itertools import product
 from string import Formatter
 
 from plugins.errors import UsageError
+from plugins.inventory.model import Role
 
 Address = IPv4Address | IPv6Address
 
@@ -46,7 +47,7 @@ class LeafProfile:
 
     name: str
     authority: str
-    roles: frozenset[str]
+    roles: frozenset[Role]
     common_name: str
     usages: frozenset[Usage]
     organization: str = ""
@@ -64,7 +65,7 @@ LEAVES = (
     LeafProfile(
         name="ovn",
         authority="ovn",
-        roles=frozenset({"master", "linux", "windows"}),
+        roles=frozenset(Role),
         common_name="{host}",
         usages=frozenset({Usage.SERVER, Usage.CLIENT}),
         dns=("{host}", "{host}.{domain}"),
@@ -75,7 +76,10 @@ LEAVES = (
 
 @dataclass(frozen=True)
 class Names:
-    """What fills a row's texts for one host. Raises UsageError for what is no lower-case RFC 1123 name."""
+    """What fills a row's texts for one host. Raises UsageError for what is no RFC 1123 name.
+
+    `cluster` and `host` are in lower case; `domain` is brought to it.
+    """
 
     cluster: str
     host: str
@@ -84,7 +88,7 @@ class Names:
     service_addresses: tuple[Address, ...] = ()
 
     def __post_init__(self) -> None:
-        for key, value in (("cluster", self.cluster), ("host", self.host), ("domain", self.domain)):
+        for key, value in (("cluster", self.cluster), ("host", self.host), ("domain", self.domain.lower())):
             if len(value) > 253 or not all(_LABEL.fullmatch(label) for label in value.split(".")):
                 raise UsageError(
                     f"certificates: {key} {value!r} is not a DNS name: use lower-case letters, digits "
@@ -96,7 +100,7 @@ class Names:
         return {
             "cluster": (self.cluster,),
             "host": (self.host,),
-            "domain": (self.domain,),
+            "domain": (self.domain.lower(),),
             "address": tuple(map(str, self.addresses)),
             "service_address": tuple(map(str, self.service_addresses)),
         }[field]
@@ -112,7 +116,7 @@ class Identity:
     addresses: tuple[Address, ...]
 
 
-def leaves_for(role: str, leaves: Iterable[LeafProfile] = LEAVES) -> tuple[LeafProfile, ...]:
+def leaves_for(role: Role, leaves: Iterable[LeafProfile] = LEAVES) -> tuple[LeafProfile, ...]:
     """Say which rows a host of this role needs, in table order."""
     return tuple(row for row in leaves if role in row.roles)
 

@@ -1,8 +1,4 @@
-"""Keys and certificates in the state folder: made when missing, kept when good, never half written.
-
-`pki/authorities/NAME/` holds ca.pem and ca.key, put in place as one folder, once. `pki/leaves/NAME/HOST.pem`
-holds certificate and key in one file, so that no moment shows a mismatch.
-"""
+"""The state folder's certificates: made when missing, kept when good, renewed in time."""
 
 from __future__ import annotations
 
@@ -13,24 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from plugins.errors import UsageError
 from plugins.pki import listing
-from plugins.pki.authority import (
-    Authority,
-    check_authority,
-    create_authority,
-    fingerprint,
-    load_authority,
-    load_ca_certificate,
-)
-from plugins.pki.decision import Create, Refuse, authority_decision
-from plugins.pki.disk import exclusive, exists, place_folder, read_file, read_private, write_private
+from plugins.pki.authority import Authority, certificate_pem, check_authority, create_authority, fingerprint
+from plugins.pki.decision import Refuse, authority_decision
+from plugins.pki.disk import exclusive
+from plugins.pki.files import StoredLeaf, read_authority, read_ca_certificate, read_leaf, write_authority, write_leaf
 from plugins.pki.issue import RENEW_DAYS, issue_leaf, reason_to_renew
-from plugins.pki.keys import key_pem, load_key, new_key, secret_key_pem
+from plugins.pki.keys import new_key, secret_key_pem
 from plugins.pki.profiles import (
     AUTHORITIES,
     LEAVES,
@@ -73,11 +59,8 @@ class Store:
 
     def authority_fingerprint(self, name: str) -> str | None:
         """Return the fingerprint of the authority held here, or None. Needs no passphrase."""
-        folder = self._authority_folder(name)
-        if not exists(folder):
-            return None
-        file = folder / "ca.pem"
-        return fingerprint(load_ca_certificate(_needed(read_file(file), file), str(file)))
+        certificate = read_ca_certificate(self._authority_folder(name))
+        return None if certificate is None else fingerprint(certificate)
 
     def ensure_authority(self, name: str, now: datetime, *, master: str | None) -> HeldAuthority:
         """Make the authority when there is none. `master`: fingerprint of the CA found on the master, or None.
@@ -85,14 +68,13 @@ class Store:
         Raises UsageError when the master holds one that is not this folder's.
         """
         with self._writing():
-            held = self._look_authority(name, now, master)
-            if isinstance(held, HeldAuthority):
-                return held
+            found = self._look_authority(name, now, master)
+            if isinstance(found, HeldAuthority):
+                return found
             made = create_authority(_row(self._authorities, name), self._cluster, now)
-            files = {"ca.pem": _pem(made.certificate).encode(), "ca.key": key_pem(made.key, self._passphrase)}
-            place_folder(self._authority_folder(name), files)
+            write_authority(self._authority_folder(name), made, self._passphrase)
             self._loaded[name] = made
-            return _held(made, held.reason)
+            return _held(made, found.reason)
 
     def plan_authority(self, name: str, now: datetime, *, master: str | None) -> HeldAuthority | Planned:
         """Say what `ensure_authority` would do, and raise what it would raise. Writes nothing."""
@@ -108,17 +90,17 @@ class Store:
             row = _row(self._leaves, name)
             authority = self._authority(row.authority, now)
             if authority is None:
-                raise UsageError(f"{self._authority_folder(row.authority)}: no CA yet: it is made on the master first")
+                where = self._authority_folder(row.authority)
+                raise UsageError(
+                    f"{where}: there is no CA yet: it is made with the master's certificates, so do those first"
+                )
             found = self._look_leaf(row, names, authority, now)
             if isinstance(found, Leaf):
                 return found
             key = new_key()
-            certificate = issue_leaf(authority, row, names, key.public_key(), now)
-            stored = _pem(certificate).encode() + key_pem(key, self._passphrase)
-            write_private(self._leaf_file(row, names), stored)
-            return Leaf(
-                secret_key_pem(key), _pem(certificate), _pem(authority.certificate), changed=True, reason=found.reason
-            )
+            made = StoredLeaf(issue_leaf(authority, row, names, key.public_key(), now), key)
+            write_leaf(self._leaf_file(row, names), made, self._passphrase)
+            return _leaf(made, authority, found.reason)
 
     def plan_leaf(self, name: str, names: Names, now: datetime) -> Leaf | Planned:
         """Say what `ensure_leaf` would do once the authority is there. Writes nothing."""
@@ -143,46 +125,33 @@ class Store:
 
     def _look_authority(self, name: str, now: datetime, master: str | None) -> HeldAuthority | Planned:
         authority = self._authority(name, now)
-        decision = authority_decision(fingerprint(authority.certificate) if authority else None, master)
+        held = None if authority is None else _held(authority, None)
+        decision = authority_decision(held.fingerprint if held else None, master)
         if isinstance(decision, Refuse):
             raise UsageError(f"{self._authority_folder(name)}: {decision.reason}: {decision.todo}")
-        if authority is None or isinstance(decision, Create):
-            return Planned(authority_name(_row(self._authorities, name), self._cluster), "there is none yet")
-        return _held(authority, None)
+        return held or Planned(self._authority_title(name), "there is none yet")
 
     def _authority(self, name: str, now: datetime) -> Authority | None:
-        folder = self._authority_folder(name)
-        if name not in self._loaded:
-            if not exists(folder):
-                return None
-            pem = _needed(read_file(folder / "ca.pem"), folder / "ca.pem")
-            key = _needed(read_private(folder / "ca.key"), folder / "ca.key")
-            self._loaded[name] = load_authority(pem, key, self._passphrase, str(folder))
-        title = authority_name(_row(self._authorities, name), self._cluster)
-        check_authority(self._loaded[name].certificate, title, now, str(folder))
-        return self._loaded[name]
+        folder, title = self._authority_folder(name), self._authority_title(name)
+        authority = self._loaded.get(name) or read_authority(folder, self._passphrase)
+        if authority is not None:
+            check_authority(authority.certificate, title, now, str(folder))
+            self._loaded[name] = authority
+        return authority
 
     def _look_leaf(self, row: LeafProfile, names: Names, authority: Authority, now: datetime) -> Leaf | Planned:
-        file, title = self._leaf_file(row, names), _title(row, names)
         identity(row, names)  # raises for a name that does not fit, whatever is stored
-        data = read_private(file)
-        if data is None:
-            return Planned(title, "there is none yet")
-        try:
-            certificate = x509.load_pem_x509_certificate(data)
-            key = load_key(data, self._passphrase, str(file))
-            matches = key.public_key() == certificate.public_key()
-        except (ValueError, UnsupportedAlgorithm, UsageError):
-            return Planned(title, "the stored one cannot be read")
-        if not matches:
-            return Planned(title, "the stored key and certificate do not belong together")
-        reason = reason_to_renew(certificate, row, names, authority.certificate, now, self._renew_days)
-        if reason is not None:
-            return Planned(title, reason)
-        return Leaf(secret_key_pem(key), _pem(certificate), _pem(authority.certificate), changed=False, reason=None)
+        found = read_leaf(self._leaf_file(row, names), self._passphrase)
+        if isinstance(found, str):
+            return Planned(_title(row, names), found)
+        reason = reason_to_renew(found.certificate, row, names, authority.certificate, now, self._renew_days)
+        return _leaf(found, authority, None) if reason is None else Planned(_title(row, names), reason)
 
     def _authority_folder(self, name: str) -> Path:
         return self._folder / "authorities" / name
+
+    def _authority_title(self, name: str) -> str:
+        return authority_name(_row(self._authorities, name), self._cluster)
 
     def _leaf_file(self, row: LeafProfile, names: Names) -> Path:
         return self._folder / "leaves" / row.name / f"{names.host}.pem"
@@ -199,23 +168,22 @@ def _row(rows: dict[str, _Profile], name: str) -> _Profile:
     return rows[name]
 
 
-def _needed(data: bytes | None, file: Path) -> bytes:
-    if data is None:
-        raise UsageError(
-            f"{file}: is missing while its folder is there: restore the folder from a backup, as no new CA is made "
-            "in place of a broken one"
-        )
-    return data
-
-
-def _held(authority: Authority, reason: str | None) -> HeldAuthority:
-    certificate = authority.certificate
-    return HeldAuthority(_pem(certificate), fingerprint(certificate), changed=reason is not None, reason=reason)
-
-
 def _title(row: LeafProfile, names: Names) -> str:
     return f"{row.name} certificate of {names.host}"
 
 
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(Encoding.PEM).decode()
+def _held(authority: Authority, reason: str | None) -> HeldAuthority:
+    certificate = authority.certificate
+    return HeldAuthority(
+        certificate_pem(certificate), fingerprint(certificate), changed=reason is not None, reason=reason
+    )
+
+
+def _leaf(leaf: StoredLeaf, authority: Authority, reason: str | None) -> Leaf:
+    return Leaf(
+        secret_key_pem(leaf.key),
+        certificate_pem(leaf.certificate),
+        certificate_pem(authority.certificate),
+        changed=reason is not None,
+        reason=reason,
+    )
