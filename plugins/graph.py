@@ -114,28 +114,24 @@ class Graph:
             self._open.pop(done, None)
             for after in self._then[done]:
                 self._waits[after] -= 1
-                if self._waits[after]:
+                if after in self.outcome:
                     continue
-                if after.host == _BARRIER:
-                    pending.append((after, StageStatus.OK))
-                elif found := self._blocked(after):
-                    blocked.append(found)
+                if outcome not in GOOD and (need := self._need(done, after)):
+                    blocked.append(Blocked(after, need, done.host))
                     pending.append((after, StageStatus.SKIPPED))
-                else:
-                    self._offer(after)
+                elif not self._waits[after]:
+                    if after.host == _BARRIER:
+                        pending.append((after, StageStatus.OK))
+                    else:
+                        self._offer(after)
         return blocked
 
-    def _blocked(self, pair: Pair) -> Blocked | None:
-        stage = self._stages[pair.stage]
-        if stage.always:
+    def _need(self, before: Pair, after: Pair) -> Need | None:
+        """Give the need of `after` that only a good outcome of `before` meets; a barrier has none, nor who tidies up."""
+        stage = self._stages[after.stage]
+        if after.host == _BARRIER or stage.always:
             return None
-        for need in stage.needs:
-            if need.scope is Scope.ALL:
-                continue
-            for before in self._inside(need, pair):
-                if self.outcome[before] not in GOOD:
-                    return Blocked(pair, need, before.host)
-        return None
+        return next((need for need in stage.needs if need.scope is not Scope.ALL and need.stage == before.stage), None)
 
     @property
     def finished(self) -> bool:

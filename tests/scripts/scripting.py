@@ -1,0 +1,43 @@
+"""Runs assembled scripts with a real bash in a mount namespace of its own, so that /run and /etc stay as they are."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from plugins.scripts import assemble
+from plugins.steps import Step, Transcript, parse_line
+
+MARK = "@feedc0de "
+Run = Callable[..., "Said"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a script said and how it ended."""
+
+    transcript: Transcript
+    status: int
+    stderr: str
+
+    @property
+    def steps(self) -> list[Step]:
+        return self.transcript.steps
+
+    @property
+    def statuses(self) -> list[str]:
+        return [step.status.value for step in self.steps]
+
+
+def run_body(folder: Path, body: str, *, dry_run: bool = False, wait: float = 5, prefix: str = "") -> Said:
+    """Run `body` as root with `folder` as /run/ovn-runbooks; `prefix` is run before it in the same bash."""
+    script = assemble(body, marker=MARK, dry_run=dry_run, wait=wait, owner="test")
+    inside = f'mkdir -p /run/ovn-runbooks && mount --bind {folder} /run/ovn-runbooks && {prefix} eval "$(cat)"'
+    command = ["unshare", "--mount", "bash", "-c", inside]
+    done = subprocess.run(command, input=script.encode(), capture_output=True, timeout=120, check=False)
+    transcript = Transcript()
+    for raw in done.stdout.split(b"\n"):
+        transcript.add(parse_line(raw, MARK))
+    return Said(transcript, done.returncode, done.stderr.decode(errors="replace"))
