@@ -57,7 +57,9 @@ class Graph:
         self._connect()
 
     def _connect(self) -> None:
-        for barrier in {need.stage for stage in self._stages.values() for need in stage.needs if need.scope is Scope.ALL}:
+        for barrier in {
+            need.stage for stage in self._stages.values() for need in stage.needs if need.scope is Scope.ALL
+        }:
             for pair in self.pairs:
                 if pair.stage == barrier:
                     self._edge(pair, Pair(barrier, _BARRIER))
@@ -127,7 +129,7 @@ class Graph:
         return blocked
 
     def _need(self, before: Pair, after: Pair) -> Need | None:
-        """Give the need of `after` that only a good outcome of `before` meets; a barrier has none, nor who tidies up."""
+        """Give the need of `after` that only a good outcome of `before` meets; barriers and who tidies up have none."""
         stage = self._stages[after.stage]
         if after.host == _BARRIER or stage.always:
             return None
@@ -137,4 +139,3 @@ class Graph:
     def finished(self) -> bool:
         """Whether every pair has an outcome."""
         return not self._open
-

@@ -73,9 +73,7 @@ def lock_master(nornir: Nornir, context: RunContext) -> MasterLock:
     """Take the lock on the master. Raises LockedError (who, since when) and UnreachableError."""
     master = next(host for host in nornir.inventory.hosts.values() if host_settings(host).role is Role.MASTER)
     marker = f"@{secrets.token_hex(16)} "
-    body = render(
-        "linux/hold_cluster_lock.sh.j2", context.release.name, {"owner": context.owner, "seconds": SILENCE}
-    )
+    body = render("linux/hold_cluster_lock.sh.j2", context.release.name, {"owner": context.owner, "seconds": SILENCE})
     script = assemble(body, marker=marker, dry_run=False, wait=ANSWER, owner=f"{context.owner}, cluster lock")
     transcript, answered = Transcript(), threading.Event()
 

@@ -105,7 +105,10 @@ class RunPlan:
 
 @dataclass
 class RunResult:
-    """A finished (or interrupted) run; times are timezone-aware, `running` maps a host to what ran there when interrupted."""
+    """A finished (or interrupted) run; times are timezone-aware.
+
+    `running` maps a host to what ran there when the run was interrupted.
+    """
 
     plan: RunPlan
     started: datetime

@@ -133,9 +133,7 @@ def _plan(
         release=context.release.name,
         dry_run=context.dry_run,
         stages=tuple(stage.name for stage in runbook.stages if stage.name in stages),
-        hosts={
-            name: host_settings(host).role.value for name, host in nornir.inventory.hosts.items() if name in hosts
-        },
+        hosts={name: host_settings(host).role.value for name, host in nornir.inventory.hosts.items() if name in hosts},
     )
 
 
@@ -224,9 +222,7 @@ def _close_all(nornir: Nornir) -> None:
         thread.join(timeout=3)
 
 
-def _result(
-    runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, str]
-) -> RunResult:
+def _result(runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, str]) -> RunResult:
     hosts = {name: HostResult(name, role) for name, role in plan.hosts.items()}
     for stage in runbook.stages:
         for name, host in hosts.items():
@@ -235,7 +231,9 @@ def _result(
                 host.seconds += found.seconds
     for host in hosts.values():
         if not host.stages and host.role == Role.WINDOWS.value:
-            host.stages.append(StageResult(plan.stages[0] if plan.stages else "", StageStatus.SKIPPED, message="no Windows tasks yet"))
+            host.stages.append(
+                StageResult(plan.stages[0] if plan.stages else "", StageStatus.SKIPPED, message="no Windows tasks yet")
+            )
     return RunResult(plan, started, datetime.now(UTC), 0, hosts, running)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -193,7 +193,9 @@ def stage_result(name: str, multi: MultiResult, *, dry_run: bool) -> StageResult
         case RunbookError() as error:
             return StageResult(name, StageStatus.FAILED, message=str(error))
         case None:
-            return StageResult(name, StageStatus.FAILED if first.failed else StageStatus.OK, message=str(first.result or ""))
+            return StageResult(
+                name, StageStatus.FAILED if first.failed else StageStatus.OK, message=str(first.result or "")
+            )
         case error:
             logger.error("%s: %s", name, first.result)
             message = f"a mistake in this program: {type(error).__name__}: {error}"

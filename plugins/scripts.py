@@ -103,10 +103,10 @@ def _end_of_line(body: str, position: int) -> int:
 
 
 def _word(body: str, position: int, line: int) -> tuple[str, int]:
-    """Read one word as `quote` writes it: plain and single-quoted pieces, and a single quote in double quotes."""
+    """Read a word as `quote` writes it: plain and single-quoted pieces, and a single quote in double quotes."""
     pieces = []
     while position < len(body) and body[position] not in " \t\n":
-        if body.startswith("\"'\"", position):
+        if body.startswith('"\'"', position):
             pieces.append("'")
             position += 3
         elif body[position] == "'":
@@ -119,7 +119,9 @@ def _word(body: str, position: int, line: int) -> tuple[str, int]:
             pieces.append(plain[0])
             position = plain.end()
         else:
-            raise BodyError(f"line {line}: {body[position]!r} outside quotes: a body holds verb calls and quoted words only")
+            raise BodyError(
+                f"line {line}: {body[position]!r} outside quotes: a body holds verb calls and quoted words only"
+            )
     return "".join(pieces), position
 
 

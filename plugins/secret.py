@@ -24,6 +24,7 @@ from plugins.errors import UsageError
 from plugins.paths import LocatedPath
 from plugins.redaction import MASK, Redactor
 
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 COMMAND_SECONDS = 30.0
 LARGEST_FILE = 64 * 1024  # bytes
 
@@ -108,7 +109,7 @@ class SecretSource(BaseModel):
 
     env: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=VARIABLE,
         description="Name of the environment variable that holds the secret.",
     )
     file: LocatedPath | None = Field(
@@ -232,7 +233,9 @@ def _run(command: tuple[str, ...]) -> Secret:
                 _end(process)
     if process.returncode != 0:
         raise UsageError(f"{source} ended with exit status {process.returncode}; {by_hand}")
-    return _secret(_without_line_end(output.decode(errors="surrogateescape").partition("\n")[0]), f"the answer of {source}")
+    return _secret(
+        _without_line_end(output.decode(errors="surrogateescape").partition("\n")[0]), f"the answer of {source}"
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

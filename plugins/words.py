@@ -6,11 +6,15 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 
-def quoted(value: object, most: int = 60) -> str:
-    """Show text that somebody wrote, on one line and not longer than `most` characters."""
-    text = str(value)
+def plain(text: str, most: int = 80) -> str:
+    """Put text that somebody wrote on one line, without control characters, cut after `most` characters."""
     shown = text if len(text) <= most else text[: most - 3] + "..."
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def quoted(value: object) -> str:
+    """Show what somebody wrote as a quoted word."""
+    return f'"{plain(str(value))}"'
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

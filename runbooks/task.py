@@ -36,7 +36,9 @@ def task(
     except SelectionError as error:
         print(error, file=sys.stderr)
         return 2
-    return run(replace(RUNBOOK, name="task", title=f"Stage {stage.name}"), replace(options, only=(stage.name,), reboot=reboot))
+    return run(
+        replace(RUNBOOK, name="task", title=f"Stage {stage.name}"), replace(options, only=(stage.name,), reboot=reboot)
+    )
 
 
 app = application(task, epilog=EXAMPLES, without=("only", "start"))

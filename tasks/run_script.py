@@ -130,7 +130,9 @@ def _not_started(task: Task, done: Completed) -> str:
             f"the script did not start (exit status {done.exit_status}): {user} needs a login shell and sudo, "
             "without a password or with sudo.password"
         )
-    return f"the script did not start (exit status {done.exit_status}): does {user} have a login shell, and the host bash?"
+    return (
+        f"the script did not start (exit status {done.exit_status}): does {user} have a login shell, and the host bash?"
+    )
 
 
 def _reboot(task: Task, asked: StepsResult) -> StepsResult:

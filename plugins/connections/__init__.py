@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import time
@@ -50,7 +51,7 @@ def open_shell(host: Host, context: RunContext) -> Shell:
     if context.stop.is_set():
         raise UnreachableError(host.name, "connect", "the run was stopped", "run again")
     extras = {"settings": settings, "store": _host_keys(settings.transport, host, context)}
-    try:
+    with _open_lock(host.name), contextlib.suppress(ConnectionAlreadyOpen):
         host.open_connection(
             name,
             configuration=None,  # type: ignore[arg-type]  # ours take nothing from it
@@ -62,9 +63,16 @@ def open_shell(host: Host, context: RunContext) -> Shell:
             extras=extras,
             default_to_host_attributes=False,
         )
-    except ConnectionAlreadyOpen:
-        pass
     return cast(Shell, host.connections[name].connection)
+
+
+_open_locks: dict[str, threading.Lock] = {}
+
+
+def _open_lock(host: str) -> threading.Lock:
+    """One connection a host, also when a look and a stage want it at the same moment."""
+    with _register_lock:
+        return _open_locks.setdefault(host, threading.Lock())
 
 
 def close_shell(host: Host) -> None:

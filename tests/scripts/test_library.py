@@ -167,9 +167,7 @@ def test_a_daemon_holds_neither_the_lock_nor_the_lines(run: Run, tmp_path: Path)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_script_cut_in_the_middle_runs_nothing(run: Run, tmp_path: Path, share: float) -> None:
     """Wherever the line is cut while sending, no step runs."""
-    script = assemble(
-        f"file {tmp_path}/x 0644 root:root x", marker="@m ", dry_run=False, wait=1, owner="test"
-    ).encode()
+    script = assemble(f"file {tmp_path}/x 0644 root:root x", marker="@m ", dry_run=False, wait=1, owner="test").encode()
     cut = script[: min(int(len(script) * share), len(script) - 3)]
     done = subprocess.run(["bash", "-c", 'eval "$(cat)"'], input=cut, capture_output=True, timeout=30, check=False)
     assert not (tmp_path / "x").exists()
@@ -200,6 +198,11 @@ def test_a_held_lock_is_free_when_its_holder_is_gone(run: Run) -> None:
         first.stdin.close()
         assert first.wait(timeout=10) == 0
     third = subprocess.run(
-        ["bash", "-c", inside], input=f"{len(script)}\n{script}", capture_output=True, text=True, timeout=30, check=False
+        ["bash", "-c", inside],
+        input=f"{len(script)}\n{script}",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert '"status":"ok"' in third.stdout

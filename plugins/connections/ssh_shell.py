@@ -1,0 +1,174 @@
+"""Scripts over an open SSH connection: one exec channel each, sudo without leaks, both streams read to the end."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import select
+import threading
+import time
+from collections.abc import Callable
+
+import paramiko
+
+from plugins.connections.base import Completed
+from plugins.connections.lines import LineSplitter
+from plugins.errors import UnreachableError
+from plugins.secret import Secret
+
+STDERR_KEPT = 16 * 1024  # bytes
+GRACE = 20.0  # seconds that the host has to end a script that is over its deadline
+# Reads and drops what sudo did not want (the password), up to a random line; then the whole script, which
+# is read to its end before anything of it runs. A line cut before that runs nothing.
+_RECEIVER = 'while IFS= read -r l; do [ "$l" = "#go-{token}" ] && {{ {then}; exit; }}; done; exit 97'
+_WHOLE_INPUT = 'unset l; eval "$(cat)"'
+# A held script comes as one line, as its input goes on behind it.
+_ONE_LINE = 'IFS= read -r l && eval "$(printf %s "$l" | base64 -d)"'
+_LOST = (paramiko.SSHException, OSError, EOFError)
+
+
+def words(error: BaseException) -> str:
+    """Say what an error of the network says, without its number."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class SshShell:
+    """One SSH connection; each script is one exec channel (three turns: open, run, output)."""
+
+    def __init__(self, client: paramiko.SSHClient, host: str, *, root: bool, sudo: Secret | None) -> None:
+        self._client, self._host, self._root, self._sudo = client, host, root, sudo
+        self._sudo_checked = False
+        self._closed = threading.Event()
+
+    def run(self, script: bytes, *, deadline: float, on_line: Callable[[bytes], None]) -> Completed:
+        """Run `script` as root (see Shell)."""
+        self._check_sudo()
+        try:
+            channel = self._start(script, int(deadline))
+            channel.shutdown_write()
+        except _LOST as error:
+            return Completed(None, lost=f"the connection was lost while the script was sent ({words(error)})")
+        with channel:
+            return self._read(channel, time.monotonic() + deadline + GRACE, on_line)
+
+    def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> SshHolder:
+        """Start a script that reads beats from its input for as long as it is held (see Shell)."""
+        self._check_sudo()
+        try:
+            return SshHolder(self._start(base64.b64encode(script) + b"\n", None), on_line)
+        except _LOST as error:
+            raise self._gone("connect", error) from None
+
+    def _start(self, script: bytes, limit: int | None) -> paramiko.Channel:
+        token = secrets.token_hex(16)
+        receiver = _RECEIVER.format(token=token, then=_ONE_LINE if limit is None else _WHOLE_INPUT)
+        bounded = f"bash -c '{receiver}'" if limit is None else f"timeout -k 10 {limit} bash -c '{receiver}'"
+        escalate = "" if self._root else "sudo -n " if self._sudo is None else "sudo -S -p '' "
+        channel = self._open()
+        channel.exec_command(f"exec {escalate}{bounded}")
+        secret = self._sudo.reveal().encode() + b"\n" if self._sudo and not self._root else b""
+        channel.sendall(secret + f"#go-{token}\n".encode() + script)
+        return channel
+
+    def _open(self) -> paramiko.Channel:
+        transport = self._client.get_transport()
+        if transport is None or not transport.is_active():
+            raise EOFError("the connection is closed")
+        return transport.open_session(timeout=30)
+
+    def _check_sudo(self) -> None:
+        """Try the sudo password once for each connection, alone, so that a wrong one is one attempt.
+
+        sudo would otherwise take lines of the script as its second and third try and lock the account.
+        """
+        if self._root or self._sudo is None or self._sudo_checked:
+            return
+        try:
+            with self._open() as channel:
+                channel.exec_command("exec sudo -k -S -p '' true")
+                channel.sendall(self._sudo.reveal().encode() + b"\n")
+                channel.shutdown_write()
+                done = self._read(channel, time.monotonic() + 60, lambda _: None)
+        except _LOST as error:
+            raise self._gone("sudo", error) from None
+        if done.exit_status != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UnreachableError(
+                self._host,
+                "sudo",
+                f"sudo refused: {said[-1] if said else done.lost or 'it said nothing'}",
+                "check sudo.password, and that the user may use sudo without a terminal (requiretty off)",
+            )
+        self._sudo_checked = True
+
+    def _gone(self, step: str, error: Exception) -> UnreachableError:
+        return UnreachableError(self._host, step, f"the connection was lost ({words(error)})", "run again")
+
+    def _read(self, channel: paramiko.Channel, until: float, on_line: Callable[[bytes], None]) -> Completed:
+        """Read both streams until the exit status is there and no more output comes.
+
+        A daemon that inherited the output keeps the channel open long after the script's end, so the end of
+        output is not waited for once the status is known.
+        """
+        out, errors = LineSplitter(on_line), bytearray()
+        poll = select.poll()
+        poll.register(channel.fileno(), select.POLLIN)
+        while True:
+            quiet = not poll.poll(500)
+            while channel.recv_ready():
+                out.feed(channel.recv(65536))
+                quiet = False
+            while channel.recv_stderr_ready():
+                errors += channel.recv_stderr(65536)
+                del errors[:-STDERR_KEPT]
+                quiet = False
+            if channel.eof_received:  # the descriptor stays readable from here on: wait for the status instead
+                channel.status_event.wait(0.5)
+            over = channel.exit_status_ready() and (quiet or channel.eof_received)
+            if over and not channel.recv_ready() and not channel.recv_stderr_ready():
+                out.end()
+                return self._completed(channel, bytes(errors))
+            if time.monotonic() > until:
+                return Completed(None, bytes(errors), "it was not over by its deadline and the host did not end it")
+
+    def _completed(self, channel: paramiko.Channel, errors: bytes) -> Completed:
+        status = channel.recv_exit_status()
+        if status >= 0:
+            return Completed(status, errors)
+        why = "it was closed here" if self._closed.is_set() else "the host or the network dropped it"
+        return Completed(None, errors, f"the connection was lost ({why})")
+
+    def close(self) -> None:
+        """Close the connection and end whoever waits on it."""
+        self._closed.set()
+        self._client.close()
+
+
+class SshHolder:
+    """A channel whose script lives from beat to beat; one that hears none for a while lets go by itself."""
+
+    def __init__(self, channel: paramiko.Channel, on_line: Callable[[bytes], None]) -> None:
+        self._channel = channel
+        self._reader = threading.Thread(target=self._pump, args=(LineSplitter(on_line),), daemon=True)
+        self._reader.start()
+
+    def _pump(self, lines: LineSplitter) -> None:
+        while data := self._channel.recv(65536):
+            lines.feed(data)
+        lines.end()
+
+    def beat(self) -> bool:
+        """Send one beat."""
+        try:
+            self._channel.sendall(b"\n")
+        except OSError:
+            return False
+        return not self._channel.exit_status_ready()
+
+    def close(self) -> None:
+        """End the script's input and wait shortly for its end."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown_write()
+        self._reader.join(timeout=2)
+        self._channel.close()
