@@ -18,13 +18,13 @@ from nornir.core import Nornir
 from plugins.connections import open_shell
 from plugins.connections.base import Holder
 from plugins.context import RunContext
-from plugins.errors import LockedError
+from plugins.errors import LockedError, UnreachableError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.scripts import assemble, render
 from plugins.steps import Status, Transcript, parse_line
 
-BEAT = 10.0  # seconds
+BEAT = 5.0  # seconds
 SILENCE = 60  # seconds without a beat after which the master lets go
 ANSWER = 60.0  # seconds to wait for the master's answer
 
@@ -48,43 +48,60 @@ def local_lock(folder: Path, owner: str) -> Iterator[None]:
 
 
 class MasterLock:
-    """The lock on the master, kept alive by a thread that sends beats; `lost` is set when it is gone."""
+    """The lock on the master, kept alive by a thread that sends beats.
 
-    def __init__(self, holder: Holder) -> None:
-        self._holder = holder
+    A reboot or a network change of the master ends its connection and with it the lock, so the thread takes it
+    again as soon as the master is back. Where another run was faster, `taken` says who, and the run is stopped.
+    """
+
+    def __init__(self, nornir: Nornir, context: RunContext) -> None:
+        self._master = next(h for h in nornir.inventory.hosts.values() if host_settings(h).role is Role.MASTER)
+        self._context = context
         self._over = threading.Event()
-        self.lost = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="cluster-lock", daemon=True)
+        self.taken = ""
+        self._holder = self._take()
+        self._thread = threading.Thread(target=self._keep, name="cluster-lock", daemon=True)
         self._thread.start()
 
-    def _beat(self) -> None:
+    def _take(self) -> Holder:
+        """Take the lock. Raises LockedError (who, since when) and UnreachableError."""
+        marker = f"@{secrets.token_hex(16)} "
+        values = {"owner": self._context.owner, "seconds": SILENCE}
+        body = render("linux/hold_cluster_lock.sh.j2", self._context.release.name, values)
+        owner = f"{self._context.owner}, cluster lock"
+        script = assemble(body, marker=marker, dry_run=False, wait=ANSWER, owner=owner)
+        transcript, answered = Transcript(), threading.Event()
+
+        def on_line(raw: bytes) -> None:
+            transcript.add(parse_line(raw, marker))
+            if transcript.steps:
+                answered.set()
+
+        holder = open_shell(self._master, self._context).hold(script.encode(), on_line=on_line)
+        if answered.wait(ANSWER) and transcript.steps[-1].status is Status.OK:
+            return holder
+        holder.close()
+        if not transcript.steps:
+            seen = "its script for the lock did not start; the run's first stage tells more"
+            raise UnreachableError(self._master.name, "cluster lock", seen)
+        raise LockedError(f"{self._master.name}: {transcript.steps[-1].message}; wait for that run, or end it")
+
+    def _keep(self) -> None:
         while not self._over.wait(BEAT):
-            if not self._holder.beat():
-                self.lost.set()
-                return
+            if self._holder.beat():
+                continue
+            try:
+                self._holder = self._take()
+            except UnreachableError:
+                continue
+            except LockedError as error:
+                # The master may not have noticed yet that our own last connection is gone.
+                if self._context.owner not in str(error):
+                    self.taken = str(error)
+                    self._context.stop.set()
+                    return
 
     def release(self) -> None:
         """Let go of the lock."""
         self._over.set()
         self._holder.close()
-
-
-def lock_master(nornir: Nornir, context: RunContext) -> MasterLock:
-    """Take the lock on the master. Raises LockedError (who, since when) and UnreachableError."""
-    master = next(host for host in nornir.inventory.hosts.values() if host_settings(host).role is Role.MASTER)
-    marker = f"@{secrets.token_hex(16)} "
-    body = render("linux/hold_cluster_lock.sh.j2", context.release.name, {"owner": context.owner, "seconds": SILENCE})
-    script = assemble(body, marker=marker, dry_run=False, wait=ANSWER, owner=f"{context.owner}, cluster lock")
-    transcript, answered = Transcript(), threading.Event()
-
-    def on_line(raw: bytes) -> None:
-        transcript.add(parse_line(raw, marker))
-        if transcript.steps:
-            answered.set()
-
-    holder = open_shell(master, context).hold(script.encode(), on_line=on_line)
-    if answered.wait(ANSWER) and transcript.steps[-1].status is Status.OK:
-        return MasterLock(holder)
-    holder.close()
-    seen = transcript.steps[-1].message if transcript.steps else "the master did not answer"
-    raise LockedError(f"the cluster's lock on {master.name}: {seen}; wait for that run, or end it")

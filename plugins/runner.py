@@ -20,14 +20,14 @@ from nornir.core import Nornir
 from nornir.core.inventory import Host
 from nornir.core.task import Task
 
-from plugins.connections import close_shell
+from plugins.connections import close_shell, open_shell
 from plugins.context import RebootPolicy, RunContext, attach, new_run_id
 from plugins.errors import LockedError, SelectionError, UnreachableError, UsageError
 from plugins.filters import select
 from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings
 from plugins.inventory.model import ClusterSettings, Role
-from plugins.locks import MasterLock, local_lock, lock_master
+from plugins.locks import MasterLock, local_lock
 from plugins.output.console import Output, make_output
 from plugins.processors.base import RunProcessor
 from plugins.releases import load_release
@@ -182,6 +182,9 @@ def _execute(
     output.run_started(plan)
     code = 0
     try:
+        # Side by side with taking the lock; whoever cannot be reached fails in its first stage.
+        for host in {pair.host for pair in pairs}:
+            executor.submit(open_shell, nornir.inventory.hosts[host], context)
         if runbook.changes and not options.dry_run:
             lock = _lock_if_reachable(nornir, context, output)
         scheduler.run()
@@ -192,6 +195,9 @@ def _execute(
         steps = dict(running.steps)
         if lock is not None:
             lock.release()
+            if lock.taken:
+                code = 3
+                output.warn(f"The cluster's lock was lost while the master was away. {lock.taken}")
         _close_all(nornir)
         executor.shutdown(wait=False, cancel_futures=True)
     result = _result(runbook, plan, scheduler.outcome, started, steps if code else {})
@@ -203,7 +209,7 @@ def _execute(
 def _lock_if_reachable(nornir: Nornir, context: RunContext, output: Output) -> MasterLock | None:
     """Take the master's lock; a master that is down leaves the local one, and fails by itself later."""
     try:
-        return lock_master(nornir, context)
+        return MasterLock(nornir, context)
     except UnreachableError:
         output.warn("The cluster's lock on the master could not be taken, as it is not reached; going on without it.")
         return None

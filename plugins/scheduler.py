@@ -61,6 +61,8 @@ class Scheduler:
         """Run everything; on KeyboardInterrupt what is settled so far stands in `outcome`."""
         running: dict[Future[_Attempt], Pair] = {}
         while not self._graph.finished:
+            if self._context.stop.is_set():
+                raise KeyboardInterrupt
             for pair in self._graph.take():
                 if reason := self._pointless(pair):
                     self._settle(pair, StageResult(pair.stage, StageStatus.SKIPPED, message=reason))

@@ -142,9 +142,10 @@ def assemble(body: str, *, marker: str, dry_run: bool, wait: float, owner: str) 
 
     The body is a function that the very last line calls, so that a script cut off anywhere runs nothing.
     """
+    settings = {"MARK": marker, "DRY_RUN": int(dry_run), "WAIT": int(wait), "OWNER": owner}
     return "\n".join(
         [
-            f"STEPS_MARK={quote(marker)} STEPS_DRY_RUN={int(dry_run)} STEPS_WAIT={int(wait)} STEPS_OWNER={quote(owner)}",
+            " ".join(f"STEPS_{name}={quote(value)}" for name, value in settings.items()),
             *_parts(call.verb for call in calls(body)),
             "steps_body() {",
             BODY,

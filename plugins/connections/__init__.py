@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import threading
 import time
 from typing import cast
 
-from nornir.core.exceptions import ConnectionAlreadyOpen, ConnectionNotOpen
+from nornir.core.exceptions import ConnectionNotOpen
 from nornir.core.inventory import Host
 from nornir.core.plugins.connections import ConnectionPluginRegister
 from nornir.core.task import Task
@@ -17,6 +16,7 @@ from plugins.connections.base import Shell
 from plugins.context import RunContext, context_of
 from plugins.errors import UnreachableError
 from plugins.inventory import host_settings
+from plugins.inventory.model import HostSettings
 
 # Imported when a host first needs it: netmiko alone takes a third of a second.
 _PLUGINS = {
@@ -41,31 +41,46 @@ def shell_of(task: Task) -> Shell:
     return open_shell(task.host, context_of(task))
 
 
-def open_shell(host: Host, context: RunContext) -> Shell:
-    """Give the open shell of `host`; connect first where there is none yet. Raises UnreachableError."""
+def open_shell(host: Host, context: RunContext, *, again: bool = False) -> Shell:
+    """Give the open shell of `host`; connect first where there is none yet. Raises UnreachableError.
+
+    A host that was not reached a moment ago is not tried again at once, unless `again` asks for it: whoever
+    needs it next would only wait for the same time-out.
+    """
     settings = host_settings(host)
     name = _register(settings.transport)
-    connection = host.connections.get(name)
-    if connection is not None:
-        return cast(Shell, connection.connection)
-    if context.stop.is_set():
-        raise UnreachableError(host.name, "connect", "the run was stopped", "run again")
+    with _open_lock(host.name):
+        if name not in host.connections:
+            if context.stop.is_set():
+                raise UnreachableError(host.name, "connect", "the run was stopped", "run again")
+            failed, error = _failures.get(host.name, (0.0, None))
+            if error is not None and not again and time.monotonic() - failed < _REMEMBERED:
+                raise error
+            try:
+                _connect(host, name, settings, context)
+            except UnreachableError as failure:
+                _failures[host.name] = (time.monotonic(), failure)
+                raise
+        return cast("Shell", host.connections[name].connection)
+
+
+def _connect(host: Host, name: str, settings: HostSettings, context: RunContext) -> None:
     extras = {"settings": settings, "store": _host_keys(settings.transport, host, context)}
-    with _open_lock(host.name), contextlib.suppress(ConnectionAlreadyOpen):
-        host.open_connection(
-            name,
-            configuration=None,  # type: ignore[arg-type]  # ours take nothing from it
-            hostname=host.hostname,
-            username=host.username,
-            password="",
-            port=host.port,
-            platform=host.platform or "",
-            extras=extras,
-            default_to_host_attributes=False,
-        )
-    return cast(Shell, host.connections[name].connection)
+    host.open_connection(
+        name,
+        configuration=None,  # type: ignore[arg-type]  # ours take nothing from it
+        hostname=host.hostname,
+        username=host.username,
+        password="",
+        port=host.port,
+        platform=host.platform or "",
+        extras=extras,
+        default_to_host_attributes=False,
+    )
 
 
+_REMEMBERED = 10.0  # seconds
+_failures: dict[str, tuple[float, UnreachableError]] = {}
 _open_locks: dict[str, threading.Lock] = {}
 
 
@@ -91,7 +106,7 @@ def reopen_shell(task: Task, deadline: float, pause: float = 2.0) -> Shell:
     while True:
         close_shell(task.host)
         try:
-            return shell_of(task)
+            return open_shell(task.host, context_of(task), again=True)
         except UnreachableError:
             if time.monotonic() >= until or stop.wait(pause):
                 raise

@@ -38,7 +38,8 @@ class SshShell:
 
     def __init__(self, client: paramiko.SSHClient, host: str, *, root: bool, sudo: Secret | None) -> None:
         self._client, self._host, self._root, self._sudo = client, host, root, sudo
-        self._sudo_checked = False
+        self._sudo_lock = threading.Lock()
+        self._sudo_answer: UnreachableError | bool = root or sudo is None
         self._closed = threading.Event()
 
     def run(self, script: bytes, *, deadline: float, on_line: Callable[[bytes], None]) -> Completed:
@@ -67,8 +68,7 @@ class SshShell:
         escalate = "" if self._root else "sudo -n " if self._sudo is None else "sudo -S -p '' "
         channel = self._open()
         channel.exec_command(f"exec {escalate}{bounded}")
-        secret = self._sudo.reveal().encode() + b"\n" if self._sudo and not self._root else b""
-        channel.sendall(secret + f"#go-{token}\n".encode() + script)
+        channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
         return channel
 
     def _open(self) -> paramiko.Channel:
@@ -82,25 +82,33 @@ class SshShell:
 
         sudo would otherwise take lines of the script as its second and third try and lock the account.
         """
-        if self._root or self._sudo is None or self._sudo_checked:
-            return
+        with self._sudo_lock:
+            if self._sudo_answer is False:
+                self._sudo_answer = self._try_sudo() or True
+            if isinstance(self._sudo_answer, UnreachableError):
+                raise self._sudo_answer
+
+    def _try_sudo(self) -> UnreachableError | None:
         try:
             with self._open() as channel:
                 channel.exec_command("exec sudo -k -S -p '' true")
-                channel.sendall(self._sudo.reveal().encode() + b"\n")
+                channel.sendall(self._password())
                 channel.shutdown_write()
                 done = self._read(channel, time.monotonic() + 60, lambda _: None)
         except _LOST as error:
-            raise self._gone("sudo", error) from None
-        if done.exit_status != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise UnreachableError(
-                self._host,
-                "sudo",
-                f"sudo refused: {said[-1] if said else done.lost or 'it said nothing'}",
-                "check sudo.password, and that the user may use sudo without a terminal (requiretty off)",
-            )
-        self._sudo_checked = True
+            return self._gone("sudo", error)
+        if done.exit_status == 0:
+            return None
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        return UnreachableError(
+            self._host,
+            "sudo",
+            f"sudo refused: {said[-1] if said else done.lost or 'it said nothing'}",
+            "check sudo.password, and that the user may use sudo without a terminal (requiretty off)",
+        )
+
+    def _password(self) -> bytes:
+        return self._sudo.reveal().encode() + b"\n" if self._sudo and not self._root else b""
 
     def _gone(self, step: str, error: Exception) -> UnreachableError:
         return UnreachableError(self._host, step, f"the connection was lost ({words(error)})", "run again")
