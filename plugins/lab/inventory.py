@@ -1,0 +1,70 @@
+"""The inventory that the runbooks use for a lab."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from plugins.lab.host import write_private
+from plugins.lab.network import Network
+from plugins.lab.options import USER, LabHost, LabPaths
+
+FILES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
+HEADER = "# Written by `python -m runbooks.lab up`; `down` takes it away.\n"
+
+
+def inventory_files(
+    hosts: Sequence[LabHost], network: Network, paths: LabPaths, datapath: str, *, sudo_password: bool
+) -> dict[str, Mapping[str, object]]:
+    """Content of the three files. `datapath`: system or netdev, as the machine's kernel allows."""
+    ssh: dict[str, object] = {
+        "key_file": str(paths.key_file),
+        "known_hosts": str(paths.known_hosts),
+        "host_keys": "strict",
+        "agent": False,
+    }
+    data: dict[str, object] = {
+        "cluster": {
+            "name": "lab",
+            "pod_network": "10.244.0.0/16",
+            "service_network": "10.100.0.0/16",
+            "host_network": str(network.subnet),
+            "dns_address": "10.100.0.10",
+            "dns_domain": "cluster.local",
+        },
+        "datapath": datapath,
+        "ssh": ssh,
+    }
+    if sudo_password:
+        data["sudo"] = {"password": {"file": str(paths.sudo_password)}}
+    return {
+        "hosts.yaml": {
+            host.name: {
+                "hostname": str(host.address),
+                "groups": [host.role],
+                "data": {"address": str(host.address)},
+            }
+            for host in hosts
+        },
+        "groups.yaml": {role: {} for role in sorted({host.role for host in hosts})},
+        "defaults.yaml": {"username": USER, "data": data},
+    }
+
+
+def write_inventory(folder: Path, files: Mapping[str, Mapping[str, object]]) -> None:
+    """Write the three files, each whole or not at all."""
+    for name, content in files.items():
+        write_private(folder / name, HEADER + yaml.safe_dump(content, sort_keys=False), 0o644)
+
+
+def remove_inventory(folder: Path) -> None:
+    """Delete the three files if they are ours, and the folder when nothing else is in it."""
+    for name in FILES:
+        file = folder / name
+        if file.exists() and file.read_text().startswith(HEADER):
+            file.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -1,0 +1,115 @@
+"""What a lab is, as `up` left it and `down` and `status` find it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from plugins.errors import RunbookError, UsageError
+from plugins.lab.host import HostFolder, all_hosts, write_private
+from plugins.lab.network import Network
+from plugins.lab.options import (
+    DEFAULT_BRIDGE,
+    DEFAULT_INVENTORY,
+    DEFAULT_NETWORK,
+    DEFAULT_WORKERS,
+    LabHost,
+    LabOptions,
+    LabPaths,
+    plan_hosts,
+)
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LabState:
+    """A lab. `datapath`: what Open vSwitch can use on this machine, system or netdev."""
+
+    folder: Path
+    inventory: Path
+    images: Path
+    network: Network
+    workers: int
+    sudo_password: bool
+    datapath: str
+
+    @property
+    def paths(self) -> LabPaths:
+        """Where the lab keeps its things."""
+        return LabPaths(self.folder)
+
+    @property
+    def hosts(self) -> tuple[LabHost, ...]:
+        """Its hosts, the master first."""
+        return plan_hosts(self.workers, self.network.subnet)
+
+    def host_folder(self, host: LabHost) -> HostFolder:
+        """The folder of one of its hosts."""
+        return HostFolder(self.paths.host(host.name))
+
+
+def planned(options: LabOptions, before: LabState | None, datapath: str) -> LabState:
+    """The lab that is asked for. Raises UsageError when it cannot come out of the one that is there."""
+    network = Network(
+        options.bridge or (before.network.bridge if before else DEFAULT_BRIDGE),
+        options.network or (before.network.subnet if before else DEFAULT_NETWORK),
+    )
+    if before is not None and before.network != network:
+        raise UsageError(
+            f"the lab in {options.folder} is on {before.network.bridge} {before.network.subnet}; take it down first"
+        )
+    workers = options.workers if options.workers is not None else before.workers if before else DEFAULT_WORKERS
+    password = options.sudo_password
+    return LabState(
+        folder=options.folder,
+        inventory=options.inventory or (before.inventory if before else DEFAULT_INVENTORY),
+        images=options.images or (before.images if before else LabPaths(options.folder).images),
+        network=network,
+        workers=workers,
+        sudo_password=password if password is not None else bool(before and before.sudo_password),
+        datapath=datapath,
+    )
+
+
+def write_state(state: LabState) -> None:
+    """Note what the lab is."""
+    content = {
+        "version": VERSION,
+        "inventory": str(state.inventory),
+        "images": str(state.images),
+        "bridge": state.network.bridge,
+        "subnet": str(state.network.subnet),
+        "workers": state.workers,
+        "sudo_password": state.sudo_password,
+        "datapath": state.datapath,
+    }
+    write_private(state.paths.state, json.dumps(content, indent=1) + "\n")
+
+
+def read_state(folder: Path) -> LabState | None:
+    """The lab in a folder; None when there is none. Raises RunbookError for a file of another version."""
+    file = LabPaths(folder).state
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text())
+    if content.get("version") != VERSION:
+        raise RunbookError(f"{file}: made by another version of this command; take that lab down with it")
+    return LabState(
+        folder=folder,
+        inventory=Path(content["inventory"]),
+        images=Path(content["images"]),
+        network=Network(content["bridge"], IPv4Network(content["subnet"])),
+        workers=content["workers"],
+        sudo_password=content["sudo_password"],
+        datapath=content["datapath"],
+    )
+
+
+def surplus(state: LabState) -> Sequence[HostFolder]:
+    """Folders of hosts that the lab no longer has."""
+    names = {host.name for host in state.hosts}
+    return [folder for folder in all_hosts(state.paths.hosts) if folder.name not in names]
