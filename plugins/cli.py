@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import typer
 from plugins.context import RebootPolicy
 from plugins.settings import ROOT
 
+INTERRUPTED = 130
 Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are rebooted, if a package asks for it.")]
 
 
@@ -35,7 +37,7 @@ def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every step and every host.")] = False,
 ) -> Any:
     """Collect the options that all runbooks share."""
-    from plugins.runner import Options  # noqa: PLC0415  # --help answers without it
+    from plugins.selection import Options  # noqa: PLC0415  # --help answers without it
 
     return Options(
         inventory=inventory,
@@ -87,4 +89,11 @@ def main(app: typer.Typer, name: str) -> None:
         app(prog_name=f"python -m runbooks.{name}", standalone_mode=True)
     except KeyboardInterrupt:
         print("Interrupted before any host was touched.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # A thread that still waits for a connection to come up must not hold up who pressed Ctrl-C.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise

@@ -18,7 +18,8 @@ from tasks.join_overlay import join_overlay
 from plugins.cli import Reboot, application, main
 from plugins.context import RebootPolicy
 from plugins.inventory.model import Role
-from plugins.runner import Options, run
+from plugins.runner import run
+from plugins.selection import Options
 from plugins.stages import Need, Runbook, Scope, Stage
 
 HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL

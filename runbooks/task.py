@@ -11,7 +11,8 @@ import typer
 from plugins.cli import Reboot, application, main
 from plugins.context import RebootPolicy
 from plugins.errors import SelectionError
-from plugins.runner import Options, run
+from plugins.runner import run
+from plugins.selection import Options
 from runbooks.bootstrap import RUNBOOK
 
 NAMES = ", ".join(stage.name for stage in RUNBOOK.stages)

@@ -1,0 +1,84 @@
+"""What a command line selects: which stages on which hosts, and the words that select it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from nornir.core import Nornir
+
+from plugins.context import RebootPolicy, RunContext
+from plugins.errors import SelectionError
+from plugins.graph import Pair
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.results import RunPlan
+from plugins.settings import ROOT
+from plugins.stages import Runbook
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line's choices, the same for every runbook."""
+
+    inventory: Path = ROOT / "inventory"
+    hosts: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    expression: str = ""
+    only: tuple[str, ...] = ()
+    start: str = ""
+    dry_run: bool = False
+    workers: int | None = None
+    report: Path | None = None
+    reboot: RebootPolicy = RebootPolicy.NEEDED
+    verbose: bool = False
+
+
+def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: Options) -> list[Pair]:
+    """Give what to run where; a gathering stage comes along with the stage that compares what it gathered."""
+    names = [stage.name for stage in runbook.stages]
+    wanted = {runbook.stage(name).name for name in options.only} or set(names)
+    if options.start:
+        wanted &= set(names[names.index(runbook.stage(options.start).name) :])
+    roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
+    master = next(name for name, role in roles.items() if role is Role.MASTER)
+    places: dict[str, set[str]] = {name: set(hosts) for name in wanted}
+    for stage in runbook.stages:
+        if stage.name in wanted and stage.gathers:
+            places.setdefault(stage.gathers, set()).update([*hosts, master])
+    pairs = [
+        Pair(stage.name, host)
+        for stage in runbook.stages
+        for host in nornir.inventory.hosts
+        if host in places.get(stage.name, ()) and roles[host] in stage.roles
+    ]
+    if not pairs and not all(roles[host] is Role.WINDOWS for host in hosts):
+        stages, where = ", ".join(sorted(wanted)), ", ".join(hosts)
+        raise SelectionError(f"nothing to run: {stages} is not for {where}")
+    return pairs
+
+
+def plan_of(
+    runbook: Runbook, nornir: Nornir, context: RunContext, selected: tuple[str, ...], pairs: list[Pair]
+) -> RunPlan:
+    stages = {pair.stage for pair in pairs}
+    hosts = {pair.host for pair in pairs} | set(selected)
+    return RunPlan(
+        run_id=context.run_id,
+        runbook=runbook.name,
+        title=runbook.title,
+        cluster=context.cluster.name,
+        release=context.release.name,
+        dry_run=context.dry_run,
+        stages=tuple(stage.name for stage in runbook.stages if stage.name in stages),
+        hosts={name: host_settings(host).role.value for name, host in nornir.inventory.hosts.items() if name in hosts},
+    )
+
+
+def rerun_command(pair: Pair, options: Options) -> str:
+    """Give the command that runs just this pair again."""
+    words = ["python", "-m", "runbooks.task", pair.stage, "--host", pair.host]
+    if options.inventory != ROOT / "inventory":
+        words += ["-i", str(options.inventory)]
+    return " ".join(quote(word) for word in words)
