@@ -1,0 +1,141 @@
+"""The JSON report: fields listed one by one, never a dump of objects. docs/output.md has its schema."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from plugins.errors import UsageError
+from plugins.output.text import safe
+from plugins.processors.base import RunProcessor
+from plugins.results import HostResult, RunResult, StageResult, StageStatus
+from plugins.steps import Status, Step
+
+VERSION = 1
+
+
+class Report(RunProcessor):
+    """Writes the report when the run is over, also when it was interrupted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.written = False
+
+    def run_completed(self, result: RunResult) -> None:
+        """Write the report."""
+        write_report(self.path, result)
+        self.written = True
+
+
+def check_report_path(path: Path) -> None:
+    """Make the report's folder; UsageError before the run when the report could not be written after it."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--report {path}: its folder cannot be made ({error.strerror})") from None
+    if path.is_dir():
+        raise UsageError(f"--report {path}: is a folder; name a file in it")
+    if not os.access(path.parent if _is_new_or_file(path) else path, os.W_OK):
+        raise UsageError(f"--report {path}: no permission to write there")
+
+
+def write_report(path: Path, result: RunResult) -> None:
+    """Write the report with mode 0600; whoever reads `path` sees the old one or the whole new one.
+
+    A device or pipe, and what is behind /dev/stdout, is added to. Raises OSError.
+    """
+    text = json.dumps(report(result), indent=2, ensure_ascii=False) + "\n"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _is_new_or_file(path):
+        # A link goes on leading to its file.
+        _replace(path.resolve(), text)
+    else:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def report(result: RunResult) -> dict[str, Any]:
+    """Build the report: ISO 8601 times with zone, seconds with three decimals, texts redacted."""
+    plan = result.plan
+    return {
+        "version": VERSION,
+        "run": {
+            "id": plan.run_id,
+            "runbook": plan.runbook,
+            "release": plan.release,
+            "dry_run": plan.dry_run,
+            "started": _time(result.started),
+            "finished": _time(result.finished),
+            "seconds": round(result.seconds, 3),
+            "exit_code": result.exit_code,
+        },
+        "hosts": {name: _host(host) for name, host in result.hosts.items()},
+    }
+
+
+def _host(host: HostResult) -> dict[str, Any]:
+    return {
+        "role": host.role,
+        "status": host.status.value,
+        "seconds": round(host.seconds, 3),
+        "stages": [_stage(stage) for stage in host.stages],
+    }
+
+
+def _stage(stage: StageResult) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "status": stage.status.value,
+        "seconds": round(stage.seconds, 3),
+        "started": None if stage.started is None else _time(stage.started),
+        "steps": [_step(step, stage) for step in (*stage.steps, *_reason(stage))],
+    }
+
+
+def _step(step: Step, stage: StageResult) -> dict[str, Any]:
+    said = step.message or (stage.message if step.status is Status.FAILED else "")
+    return {
+        "name": safe(step.name),
+        "status": step.status.value,
+        "seconds": round(step.seconds, 3),
+        "diff": safe(step.diff),
+        "message": safe(said),
+    }
+
+
+def _reason(stage: StageResult) -> list[Step]:
+    """Say why, as a step, where no step of the host says it: the listed fields have no other place."""
+    if stage.status is StageStatus.SKIPPED:
+        return [Step("skipped", Status.OK, message=stage.message)]
+    if stage.status.bad and not stage.count(Status.FAILED):
+        name = "connect" if stage.status is StageStatus.UNREACHABLE else stage.name
+        return [Step(name, Status.FAILED, message=stage.message)]
+    return []
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _is_new_or_file(path: Path) -> bool:
+    # /dev/stdout may lead to a file that the shell has opened: that one must not be replaced.
+    return path.parts[:2] not in {("/", "dev"), ("/", "proc")} and (path.is_file() or not path.exists())
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor, not a path
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
