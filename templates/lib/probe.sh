@@ -1,0 +1,351 @@
+# shellcheck shell=bash
+# Ports between hosts that run nothing yet: one listens for a while, the others probe it. All of it is one
+# Perl program (perl-base is Essential on Debian and Ubuntu) and leaves nothing on the disk.
+#
+# The listener is found by an abstract unix socket, root's only, so there is at most one of it per network
+# namespace: a second run on the same host adds its token to the first one's listener, which serves both. It ends
+# by itself when the last token is over.
+
+# listen TOKEN SECONDS PROTO:PORT...: for SECONDS, answer TOKEN on every port that nothing listens on yet.
+# Facts "listen PROTO:PORT": listening, or "in-use" and what holds the port.
+listen() {
+  local token=$1 seconds=$2 port said line words=() tunnels=()
+  _begin "listen $seconds s"
+  shift 2
+  for port in "$@"; do
+    # Open vSwitch's userspace datapath takes tunnel packets off the wire without binding their port.
+    if [[ $port == udp:* && -e /sys/class/net/ovs-netdev ]]; then tunnels+=("$port"); else words+=("$port"); fi
+  done
+  for port in ${tunnels[@]+"${tunnels[@]}"}; do _fact "listen $port" 'in-use Open vSwitch (userspace datapath)'; done
+  if ((${#words[@]} == 0)); then _report ok; return; fi
+  if ! said=$(_probe_perl listen "$token" "$seconds" "${words[@]}"); then
+    MESSAGE='the ports could not be listened on' OUTPUT=$said
+    _fail
+  fi
+  while read -r port line; do
+    # A warning of Perl's is not an answer.
+    if [[ $port != @(tcp|udp):* ]]; then continue; fi
+    if [[ $line == in-use ]]; then
+      _probe_holder "$port"
+      line="in-use $REPLY"
+    fi
+    _fact "listen $port" "$line"
+  done <<<"$said"
+  _report ok
+}
+
+# unlisten TOKEN [NAME:PROTO:PORT]...: stop answering TOKEN; where NAMEs are given, as soon as each has probed its
+# port with it, and without waiting here for that. TOKEN all: every token, at once.
+unlisten() {
+  local sockets said
+  if [[ $1 == all ]]; then _begin 'unlisten all'; else _begin 'unlisten'; fi
+  mapfile -t sockets </proc/net/unix
+  # shellcheck disable=SC2034  # OUTPUT and MESSAGE are read by _report
+  if [[ "${sockets[*]}" == *' @ovn-runbooks-listener'* ]] && ! said=$(_probe_perl unlisten "$@"); then
+    MESSAGE='the listener could not be told' OUTPUT=$said
+    _fail
+  fi
+  _report ok
+}
+
+# probe NAME PROTO:ADDRESS:PORT[:TOKEN[:BYTES]]...: as host NAME, connect to all of them at once; 3 seconds for all
+# together. Facts "probe PROTO:ADDRESS:PORT[:BYTES]": open, refused, unreachable, timeout, too-big, or wrong-answer
+# (connected, but TOKEN did not come back). BYTES pads a UDP datagram to an IP packet of that size that must
+# not be fragmented.
+probe() {
+  local said target state
+  _begin "probe $(($# - 1)) ports"
+  # shellcheck disable=SC2034
+  if ! said=$(_probe_perl probe "$@"); then
+    MESSAGE='the ports could not be probed' OUTPUT=$said
+    _fail
+  fi
+  while read -r target state; do
+    if [[ $target == @(tcp|udp):* ]]; then _fact "probe $target" "$state"; fi
+  done <<<"$said"
+  _report ok
+}
+
+# _probe_holder PROTO:PORT: REPLY becomes the name of what holds it.
+_probe_holder() {
+  local line='' flag=-Hlnup
+  if [[ $1 == tcp:* ]]; then flag=-Hlntp; fi
+  read -r line < <(ss "$flag" "sport = :${1#*:}" 2>/dev/null)
+  if [[ $line == *'users:(("'* ]]; then
+    line=${line#*users:\(\(\"}
+    REPLY=${line%%\"*}
+  else
+    REPLY='the kernel'
+  fi
+}
+
+# _probe_perl WORDS: run the program without the descriptors of the step lines and of the lock.
+_probe_perl() {
+  (
+    exec {STEPS_FD}>&-
+    if [[ -n ${STEPS_LOCK:-} ]]; then exec {STEPS_LOCK}>&-; fi
+    exec perl -e "$PROBE_PERL" "$@"
+  ) 2>&1 </dev/null
+}
+
+# No single quote may stand in it.
+# shellcheck disable=SC2016  # the variables are Perl's
+PROBE_PERL='
+use strict; use warnings;
+use Socket; use POSIX (); use Errno qw(EINPROGRESS EAGAIN EINTR EMSGSIZE ECONNREFUSED EHOSTUNREACH ENETUNREACH);
+use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
+
+# From linux/in.h and asm-generic/socket.h, which Socket does not have.
+use constant { SO_PEERCRED => 17, IP_MTU_DISCOVER => 10, IP_PMTUDISC_PROBE => 3 };
+my $CONTROL = pack_sockaddr_un("\0ovn-runbooks-listener");
+my $GREETING = "ovn-runbooks";
+my ($verb, @words) = @ARGV;
+$| = 1;
+$SIG{PIPE} = "IGNORE";
+close_inherited();
+exit({ listen => \&cmd_listen, unlisten => \&cmd_unlisten, probe => \&cmd_probe }->{$verb}->(@words));
+
+# A listener that held a descriptor of its script would keep the connection or the lock.
+sub close_inherited {
+  opendir(my $folder, "/proc/self/fd") or return;
+  my @open = grep { /^\d+$/ && $_ > 2 } readdir $folder;
+  closedir $folder;
+  POSIX::close($_) for @open;
+}
+
+sub nonblocking { my $s = shift; fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK) or die "fcntl: $!\n"; $s }
+
+sub is_root { my $cred = getsockopt(shift, SOL_SOCKET, SO_PEERCRED) or return 0; (unpack "iii", $cred)[1] == 0 }
+
+# --- what the script on this host calls
+
+# Ask the listener that runs already; undef when there is none.
+sub ask {
+  socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+  connect($s, $CONTROL) or return undef;
+  is_root($s) or die "another user holds the name of the listener\n";
+  local $SIG{ALRM} = sub { die "the listener does not answer\n" };
+  alarm 10;
+  syswrite $s, join(" ", @_) . "\n";
+  my $answer = "";
+  1 while sysread $s, $answer, 4096, length $answer;
+  alarm 0;
+  return $answer =~ /\.\n\z/ ? substr($answer, 0, -2) : undef;
+}
+
+sub cmd_unlisten { ask("unlisten", @_); 0 }
+
+sub cmd_listen {
+  for (1 .. 3) {
+    if (defined(my $said = ask("listen", @_))) { print $said; return 0 }
+    socket(my $control, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+    # Another script may have been faster; an ending listener may still have the name.
+    if (!bind($control, $CONTROL)) { select undef, undef, undef, 0.1; next }
+    listen($control, 8) or die "listen: $!\n";
+    my $listener = { control => nonblocking($control), map { $_ => {} } qw(port until expected seen reader) };
+    print add_token($listener, @_);
+    defined(my $pid = fork) or die "fork: $!\n";
+    return 0 if $pid;
+    POSIX::setsid();
+    chdir "/";
+    open STDIN, "<", "/dev/null"; open STDOUT, ">", "/dev/null"; open STDERR, ">", "/dev/null";
+    serve($listener);
+    return 0;
+  }
+  die "the listener could not be started: $!\n";
+}
+
+# --- the listener
+
+# Seconds since some moment, never set back.
+sub now { (POSIX::times())[0] / POSIX::sysconf(POSIX::_SC_CLK_TCK()) }
+
+sub add_token {
+  my ($l, $token, $seconds, @ports) = @_;
+  $l->{until}{$token} = now() + $seconds;
+  my $said = "";
+  for my $port (@ports) {
+    my $in_use = !$l->{port}{$port} && !($l->{port}{$port} = open_port($port));
+    delete $l->{port}{$port} if $in_use;
+    $said .= "$port " . ($in_use ? "in-use" : "listening") . "\n";
+  }
+  return $said;
+}
+
+sub open_port {
+  my ($proto, $number) = split /:/, shift;
+  my $tcp = $proto eq "tcp";
+  socket(my $s, AF_INET, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or return;
+  # Else a port that was just let go cannot be taken; two UDP sockets could then share one, so not there.
+  setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) if $tcp;
+  bind($s, pack_sockaddr_in($number, INADDR_ANY)) or return;
+  if ($tcp) { listen($s, 64) or return }
+  return nonblocking($s);
+}
+
+sub serve {
+  my $l = shift;
+  while (my @tokens = keys %{ $l->{until} }) {
+    my $left = 3600;
+    for my $token (@tokens) {
+      my $rest = $l->{until}{$token} - now();
+      if ($rest <= 0) { delete $l->{until}{$token} } elsif ($rest < $left) { $left = $rest }
+    }
+    last unless %{ $l->{until} };
+    my %by_fd = map { fileno($_) => $_ } $l->{control}, values %{ $l->{port} }, map { $_->{socket} } values %{ $l->{reader} };
+    my $bits = "";
+    vec($bits, $_, 1) = 1 for keys %by_fd;
+    # The end of the select comes too early rather than never; one of a token is looked at above.
+    next if select(my $ready = $bits, undef, undef, $left < 5 ? $left + 0.02 : 5) <= 0;
+    for my $fd (grep { vec($ready, $_, 1) } keys %by_fd) { serve_one($l, $fd, $by_fd{$fd}) }
+  }
+}
+
+sub serve_one {
+  my ($l, $fd, $socket) = @_;
+  return accept_one($l, $socket, "control") if $socket == $l->{control};
+  return read_one($l, $fd) if $l->{reader}{$fd};
+  my ($port) = grep { $l->{port}{$_} == $socket } keys %{ $l->{port} } or return;
+  return accept_one($l, $socket, $port) if $port =~ /^tcp/;
+  my $from = recv($socket, my $line, 65535, 0);
+  defined $from && defined(my $token = asked($l, $port, $line)) or return;
+  # Never longer than the question: nobody can use it to flood a third one.
+  send($socket, "$GREETING $token\n", 0, $from);
+  drop_if_done($l, $token);
+}
+
+sub accept_one {
+  my ($l, $listening, $port) = @_;
+  accept(my $s, $listening) or return;
+  return if $port eq "control" && !is_root($s);
+  my $readers = $l->{reader};
+  # Connections that say nothing: the oldest goes.
+  if (keys %$readers >= 256) { my ($old) = sort { $readers->{$a}{since} <=> $readers->{$b}{since} } keys %$readers; delete $readers->{$old} }
+  $readers->{ fileno $s } = { socket => nonblocking($s), text => "", port => $port, since => now() };
+}
+
+sub read_one {
+  my ($l, $fd) = @_;
+  my $r = $l->{reader}{$fd};
+  my $got = sysread $r->{socket}, $r->{text}, 65536, length $r->{text};
+  return if !defined $got && ($! == EAGAIN || $! == EINTR);
+  my $limit = $r->{port} eq "control" ? 8_000_000 : 300;
+  if ($got && length $r->{text} <= $limit) {
+    return if $r->{text} !~ /\n/;
+    if ($r->{port} eq "control") { syswrite $r->{socket}, control($l, $r->{text}) }
+    elsif (defined(my $token = asked($l, $r->{port}, $r->{text}))) {
+      syswrite $r->{socket}, "$GREETING $token\n";
+      drop_if_done($l, $token);
+    }
+  }
+  delete $l->{reader}{$fd};
+}
+
+# A question is: greeting, token, name of who asks, newline; then padding.
+sub asked {
+  my ($l, $port, $line) = @_;
+  my ($token, $name) = $line =~ /^$GREETING ([0-9A-Za-z]+) (\S+)\n/ or return;
+  exists $l->{until}{$token} or return;
+  $l->{seen}{$token}{"$name:$port"} = 1;
+  return $token;
+}
+
+sub control {
+  my ($l, $line) = @_;
+  my ($what, $token, @rest) = split " ", $line;
+  return add_token($l, $token, @rest) . ".\n" if $what eq "listen";
+  if ($token eq "all") { drop($l, $_) for keys %{ $l->{until} } }
+  elsif (exists $l->{until}{$token}) {
+    $l->{expected}{$token} = \@rest;
+    drop_if_done($l, $token);
+  }
+  return ".\n";
+}
+
+sub drop_if_done {
+  my ($l, $token) = @_;
+  my $expected = $l->{expected}{$token} or return;
+  drop($l, $token) unless grep { !$l->{seen}{$token}{$_} } @$expected;
+}
+
+# With the last token the ports are closed, before the answer to unlisten goes out.
+sub drop {
+  my ($l, $token) = @_;
+  delete $l->{$_}{$token} for qw(until expected seen);
+  if (!%{ $l->{until} }) { close $_ for values %{ $l->{port} }; $l->{port} = {} }
+}
+
+# --- the other side
+
+sub cmd_probe {
+  my ($name, @targets) = @_;
+  my $began = now();
+  my @probes = map { start_probe($name, $_) } @targets;
+  while (my @waiting = grep { !$_->{state} } @probes) {
+    my $passed = now() - $began;
+    last if $passed >= 3;
+    my ($readers, $writers) = ("", "");
+    for my $p (@waiting) {
+      if ($p->{proto} eq "udp" && $p->{sent} && $passed >= (0, 0.5, 1.5, 9)[ $p->{sent} ]) { ask_udp($p) }
+      vec($p->{connecting} ? $writers : $readers, fileno($p->{socket}), 1) = 1;
+    }
+    my ($readable, $writable) = ($readers, $writers);
+    next if select($readable, $writable, undef, 0.1) <= 0;
+    for my $p (grep { !$_->{state} } @waiting) {
+      connected($p) if $p->{connecting} && vec($writable, fileno($p->{socket}), 1);
+      heard($p) if vec($readable, fileno($p->{socket}), 1);
+    }
+  }
+  for my $p (@probes) {
+    my $state = $p->{state} || ($p->{proto} eq "tcp" && !$p->{connecting} ? "wrong-answer" : "timeout");
+    print "$p->{label} $state\n";
+  }
+  return 0;
+}
+
+sub start_probe {
+  my ($name, $target) = @_;
+  my ($proto, $address, $port, $token, $bytes) = split /:/, $target;
+  my $p = { proto => $proto, token => $token, sent => 0, label => join(":", grep { defined } $proto, $address, $port, $bytes) };
+  $p->{question} = "$GREETING " . ($token // "") . " $name\n";
+  socket($p->{socket}, AF_INET, $proto eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0) or die "socket: $!\n";
+  nonblocking($p->{socket});
+  if ($bytes) {
+    # 28 are the headers of IPv4 and UDP.
+    $p->{question} .= "." x ($bytes - 28 - length $p->{question});
+    setsockopt($p->{socket}, Socket::IPPROTO_IP, IP_MTU_DISCOVER, pack("i", IP_PMTUDISC_PROBE)) or die "setsockopt: $!\n";
+  }
+  my $to = pack_sockaddr_in($port, inet_aton($address) // die "$address is no address\n");
+  if (connect($p->{socket}, $to)) { $proto eq "tcp" ? connected($p) : ask_udp($p) }
+  elsif ($! == EINPROGRESS) { $p->{connecting} = 1 }
+  else { $p->{state} = failure() }
+  return $p;
+}
+
+sub failure { $! == ECONNREFUSED ? "refused" : $! == EMSGSIZE ? "too-big" : "unreachable" }
+
+sub ask_udp {
+  my $p = shift;
+  $p->{sent}++;
+  $p->{state} = failure() unless defined send($p->{socket}, $p->{question}, 0);
+}
+
+sub connected {
+  my $p = shift;
+  $p->{connecting} = 0;
+  $! = unpack "i", getsockopt($p->{socket}, SOL_SOCKET, SO_ERROR);
+  if ($! == Errno::ETIMEDOUT) { $p->{state} = "timeout" }
+  elsif ($! != 0) { $p->{state} = failure() }
+  elsif (!defined $p->{token}) { $p->{state} = "open" }
+  else { syswrite $p->{socket}, $p->{question} }
+}
+
+sub heard {
+  my $p = shift;
+  my $got = sysread $p->{socket}, my $text, 4096;
+  return if !defined $got && ($! == EAGAIN || $! == EINTR);
+  if (defined $got && defined $p->{token} && $text eq "$GREETING $p->{token}\n") { $p->{state} = "open" }
+  elsif (defined $got || $p->{proto} eq "tcp") { $p->{state} = "wrong-answer" }
+  else { $p->{state} = failure() }
+}
+'
