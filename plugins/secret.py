@@ -127,15 +127,19 @@ class SecretSource(BaseModel):
         if not isinstance(value, dict | cls):
             raise PydanticCustomError(
                 "plain_secret",
-                "a secret itself never stands here; say where it comes from: {{env: NAME}}, {{file: PATH}} "
-                "or {{command: [PROGRAM, ARGUMENT]}}",
+                "a secret itself never stands here; say where it comes from: {env: NAME}, {file: PATH} "
+                "or {command: [PROGRAM, ARGUMENT]}",
             )
         return value
 
     @model_validator(mode="after")
     def _is_exactly_one(self) -> Self:
-        if sum(source is not None for source in (self.env, self.file, self.command)) != 1:
-            raise PydanticCustomError("one_source", "write exactly one of env, file and command")
+        given = sum(source is not None for source in (self.env, self.file, self.command))
+        if given != 1:
+            message = "{what} of the secret; write exactly one of env, file and command"
+            raise PydanticCustomError(
+                "one_source", message, {"what": "no source" if given == 0 else "more than one source"}
+            )
         return self
 
     def read(self) -> Secret:
