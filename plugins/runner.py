@@ -108,13 +108,13 @@ class _Running(RunProcessor):
     """Remembers what runs where, to say so when the run is interrupted."""
 
     def __init__(self) -> None:
-        self.steps: dict[str, str] = {}
+        self.steps: dict[str, tuple[str, str]] = {}
 
     def task_instance_started(self, task: Task, host: Host) -> None:
-        self.steps[host.name] = task.name
+        self.steps[host.name] = (task.name, "connect")
 
     def step_started(self, task: Task, host: Host, name: str) -> None:
-        self.steps[host.name] = f"{task.name}: {name}"
+        self.steps[host.name] = (task.name, name)
 
     def stage_settled(self, host: str, result: StageResult) -> None:  # noqa: ARG002
         self.steps.pop(host, None)
@@ -183,16 +183,22 @@ def _close_all(nornir: Nornir) -> None:
         thread.join(timeout=3)
 
 
-def _result(runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, str]) -> RunResult:
+def _result(
+    runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, tuple[str, str]]
+) -> RunResult:
     hosts = {name: HostResult(name, role) for name, role in plan.hosts.items()}
     for stage in runbook.stages:
         for name, host in hosts.items():
             if (found := outcome.stages.get(Pair(stage.name, name))) is not None:
                 host.stages.append(found)
                 host.seconds += found.seconds
+    for name, (stage_name, step) in running.items():
+        message = f"interrupted while {step} was running; the script goes on to its end on the host"
+        hosts[name].stages.append(StageResult(stage_name, StageStatus.SKIPPED, message=message))
     for host in hosts.values():
         if not host.stages and host.role == Role.WINDOWS.value:
             host.stages.append(
                 StageResult(plan.stages[0] if plan.stages else "", StageStatus.SKIPPED, message="no Windows tasks yet")
             )
-    return RunResult(plan, started, datetime.now(UTC), 0, hosts, running)
+    words = {name: ": ".join(where) for name, where in running.items()}
+    return RunResult(plan, started, datetime.now(UTC), 0, hosts, words)
