@@ -158,6 +158,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: `up` goes on from here, `down` takes everything away.", file=sys.stderr)
         return 130
+    except OSError as error:
+        print(f"{error.filename or 'lab'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except RunbookError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 3 if isinstance(error, LockedError) else 1

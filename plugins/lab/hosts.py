@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from plugins.errors import RunbookError
+from plugins.errors import HostError, RunbookError
 from plugins.lab import network
 from plugins.lab.host import HostFolder, Spec, write_private
 from plugins.lab.image import ensure_layers
@@ -16,10 +17,10 @@ from plugins.lab.inventory import inventory_files, write_inventory
 from plugins.lab.keys import ensure_login_key, ensure_sudo_password, known_hosts_lines
 from plugins.lab.machine import nameservers
 from plugins.lab.options import USER, LabHost
-from plugins.lab.parallel import each
+from plugins.lab.parallel import each, raise_all
 from plugins.lab.power import machine_has_systemd, start, stop
 from plugins.lab.progress import Say, silent, timed
-from plugins.lab.ready import HostState, wait_until_up
+from plugins.lab.ready import Power, look, not_up
 from plugins.lab.recipe import Recipe
 from plugins.lab.seed import seeds_for, write_disk
 from plugins.lab.state import LabState
@@ -27,8 +28,8 @@ from plugins.lab.state import LabState
 SUDO_RULE = f"/etc/sudoers.d/90-{USER}"
 
 
-def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> set[str]:
-    """Bare disks for hosts that have none, or for all. Returns the names of the image layers in use."""
+def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> None:
+    """Bare disks for hosts that have none, or for all."""
     bare = [host for host in lab.hosts if fresh or not lab.host_folder(host).has_disk]
     if bare:
         layers = ensure_layers(lab.images, recipe, say)
@@ -46,11 +47,14 @@ def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> set[s
 
         with timed(say, f"bare disks for {_names(bare)}"):
             each(bare, make)
-    specs = [spec for host in lab.hosts if (spec := lab.host_folder(host).read_spec())]
-    used = {Path(layer).name for spec in specs for layer in spec.layers}
-    if used != set(recipe.layers):
+    if used_layers(lab) != set(recipe.layers):
         say("the recipe of the image has changed since some hosts were made: `up --fresh` makes them anew")
-    return used
+
+
+def used_layers(lab: LabState) -> set[str]:
+    """Names of the image layers that hosts of this lab stand on."""
+    specs = [spec for host in lab.hosts if (spec := lab.host_folder(host).read_spec())]
+    return {Path(layer).name for spec in specs for layer in spec.layers}
 
 
 def start_all(lab: LabState, say: Say) -> None:
@@ -80,18 +84,25 @@ def publish(lab: LabState) -> None:
     write_inventory(lab.inventory, files)
 
 
-def wait_all(lab: LabState, seconds: float, say: Say) -> list[HostState]:
-    """Wait until every host answers, and set how its sudo asks."""
-
-    def wait(host: LabHost) -> HostState:
-        state = wait_until_up(lab.folder, host, seconds)
-        _set_sudo(lab, host)
-        if state.failed:
-            say(f"{host.name}: systemd is up, but for {', '.join(state.failed)}")
-        return state
-
-    with timed(say, f"wait for systemd and sshd of {_names(lab.hosts)}"):
-        return each(lab.hosts, wait)
+def wait_all(lab: LabState, seconds: float, say: Say) -> None:
+    """Wait until every host answers, and set how its sudo asks. Raises HostError when one does not come up."""
+    waiting, errors = list(lab.hosts), list[HostError]()
+    until = time.monotonic() + seconds
+    with timed(say, f"wait for systemd and sshd of {_names(waiting)}"):
+        # Rounds in this thread, so that Ctrl-C ends it at once.
+        while waiting:
+            for state in each(waiting, lambda host: look(lab.folder, host)):
+                if state.up:
+                    _set_sudo(lab, state.host)
+                    if state.failed:
+                        say(f"{state.host.name}: systemd is up, but for {', '.join(state.failed)}")
+                elif state.power is Power.OFF or time.monotonic() > until:
+                    errors.append(not_up(lab.host_folder(state.host), state))
+                else:
+                    continue
+                waiting.remove(state.host)
+            time.sleep(0.1)
+        raise_all(errors)
 
 
 def switch_off(folders: Sequence[HostFolder], say: Say = silent) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from plugins.errors import RunbookError
 from plugins.lab.commands import run, tail
-from plugins.lab.lock import locked
+from plugins.lab.lock import is_held, locked
 from plugins.lab.options import USER
 from plugins.lab.progress import Say, timed
 from plugins.lab.recipe import APT_CONF, FILES, PACKAGES, Recipe
@@ -45,9 +45,9 @@ def ensure_layers(images: Path, recipe: Recipe, say: Say) -> tuple[Path, ...]:
 
 
 def remove_unused(images: Path, used: Collection[str]) -> None:
-    """Delete cached layers that are not named in `used`."""
+    """Delete cached layers that are not named in `used` and that no running host, of any lab, stands on."""
     for layer in images.glob("*-*"):
-        if layer.is_dir() and layer.name not in used:
+        if layer.is_dir() and layer.name not in used and not is_held(layer):
             shutil.rmtree(layer)
 
 

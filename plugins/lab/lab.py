@@ -7,12 +7,12 @@ from pathlib import Path
 
 from plugins.lab import network
 from plugins.lab.host import all_hosts
-from plugins.lab.hosts import discard, make_disks, publish, start_all, switch_off, wait_all
+from plugins.lab.hosts import discard, make_disks, publish, start_all, switch_off, used_layers, wait_all
 from plugins.lab.image import remove_unused
 from plugins.lab.inventory import remove_inventory
 from plugins.lab.lock import locked
 from plugins.lab.machine import check_overlay, check_tun, find_datapath, install_tools, read_sources, refuse_unless_able
-from plugins.lab.options import DEFAULT_BRIDGE, DEFAULT_NETWORK, LabOptions, LabPaths, default_folder
+from plugins.lab.options import LabOptions, LabPaths, default_folder
 from plugins.lab.parallel import each
 from plugins.lab.progress import Say, timed
 from plugins.lab.ready import HostState, look
@@ -48,12 +48,12 @@ def up(options: LabOptions | None = None, say: Say = print) -> LabState:
             switch_off([lab.host_folder(host) for host in lab.hosts], say)
         if made := network.ensure(lab.network):
             say(f"network {lab.network.subnet}: made {', '.join(made)}")
-        used = make_disks(lab, recipe, say, fresh=options.fresh)
+        make_disks(lab, recipe, say, fresh=options.fresh)
         start_all(lab, say)
         publish(lab)
         wait_all(lab, options.boot_timeout, say)
         if lab.images == lab.paths.images:
-            remove_unused(lab.images, used)
+            remove_unused(lab.images, used_layers(lab))
         return lab
 
 
@@ -68,8 +68,11 @@ def down(folder: Path | None = None, *, purge: bool = False, say: Say = print) -
     with locked(paths.lock, "the lab"):
         lab = read_state(paths.folder)
         with timed(say, "take the lab down"):
-            switch_off(list(all_hosts(paths.hosts)))
-            network.remove(lab.network if lab else network.Network(DEFAULT_BRIDGE, DEFAULT_NETWORK))
+            folders = list(all_hosts(paths.hosts))
+            bridges = {spec.bridge for folder in folders if (spec := folder.read_spec())}
+            switch_off(folders)
+            for bridge in bridges | ({lab.network.bridge} if lab else set()):
+                network.remove(bridge)
             if lab:
                 remove_inventory(lab.inventory)
             for part in (paths.hosts, paths.keys):
@@ -83,5 +86,6 @@ def down(folder: Path | None = None, *, purge: bool = False, say: Say = print) -
 
 def status(folder: Path | None = None) -> list[HostState]:
     """How each host is doing, the master first; empty when there is no lab."""
+    refuse_unless_able()
     lab = read_state(folder or default_folder())
     return each(lab.hosts, lambda host: look(lab.folder, host)) if lab else []

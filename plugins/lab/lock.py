@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,16 +42,28 @@ def _take(handle: int, path: Path, what: str, wait: float) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock now. A file left by a dead one does not count."""
+    """Whether a process holds the lock now, for itself or shared. A file left by a dead one does not count."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        # Shared, so that two lookers do not take each other for the holder.
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
         os.close(handle)
     return False
+
+
+@contextmanager
+def in_use(folders: Iterable[Path]) -> Iterator[None]:
+    """Hold folders that others may use too, and nobody may delete."""
+    handles = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for folder in folders]
+    try:
+        for handle in handles:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        for handle in handles:
+            os.close(handle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from plugins.lab.commands import run
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 NOTES = Path("/run/ovn-runbooks-lab")
+MARK = "ovn-runbooks-lab:"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Network:
     @property
     def comment(self) -> str:
         """The mark on our iptables rules."""
-        return f"ovn-runbooks-lab:{self.bridge}"
+        return f"{MARK}{self.bridge}"
 
     def port(self, number: int) -> str:
         """Name of the machine's end of a host's cable."""
@@ -95,16 +97,16 @@ def ensure(network: Network) -> list[str]:
     return made
 
 
-def remove(network: Network) -> None:
+def remove(bridge: str) -> None:
     """Take back all that `ensure` and the hosts' cables made; what is not there is passed over."""
-    for table, chain, rule in find_rules(network.comment):
+    for table, chain, rule in find_rules(f"{MARK}{bridge}"):
         run(["iptables", "-w", "-t", table, "-D", chain, *rule])
-    for link in (*ports(network.bridge), network.bridge):
+    for link in (*ports(bridge), bridge):
         if exists(link):
             run(["ip", "link", "delete", link], check=False)
     with _noted() as notes:
-        if network.bridge in notes["labs"]:
-            notes["labs"].remove(network.bridge)
+        if bridge in notes["labs"]:
+            notes["labs"].remove(bridge)
             if not notes["labs"]:
                 FORWARD.write_text(notes["ip_forward"] + "\n")
 
@@ -145,9 +147,7 @@ class _Notes(TypedDict):
 @contextmanager
 def _noted() -> Iterator[_Notes]:
     """The machine-wide notes, for reading and changing; they go with the last lab."""
-    NOTES.mkdir(mode=0o700, exist_ok=True)
-    with (NOTES / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _held(NOTES):
         file = NOTES / "network.json"
         found = json.loads(file.read_text()) if file.exists() else {}
         notes = _Notes(ip_forward=found.get("ip_forward", FORWARD.read_text().strip()), labs=found.get("labs", []))
@@ -156,3 +156,20 @@ def _noted() -> Iterator[_Notes]:
             file.write_text(json.dumps(notes))
         else:
             file.unlink(missing_ok=True)
+            NOTES.rmdir()
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder that comes and goes."""
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # The holder before us may have taken the folder away, and another made it anew.
+            if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
+                yield
+                return
+        finally:
+            os.close(handle)

@@ -23,7 +23,7 @@ USER = "operator"
 
 def default_folder() -> Path:
     """The lab folder: $OVN_RUNBOOKS_LAB, else one under /var/lib."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+    return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER).absolute()
 
 
 @dataclass(frozen=True)

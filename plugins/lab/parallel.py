@@ -20,10 +20,14 @@ def each(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
         return []
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         futures = [pool.submit(work, item) for item in items]
-    errors = [error for future in futures if (error := future.exception()) is not None]
+    raise_all([error for future in futures if (error := future.exception()) is not None])
+    return [future.result() for future in futures]
+
+
+def raise_all(errors: Sequence[BaseException]) -> None:
+    """Raise the only error, or one that says them all; one that nobody foresaw goes first, as it is."""
     for error in errors:
         if len(errors) == 1 or not isinstance(error, RunbookError):
             raise error
     if errors:
         raise RunbookError("\n".join(str(error) for error in errors))
-    return [future.result() for future in futures]

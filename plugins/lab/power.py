@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plugins.errors import HostError
 from plugins.lab.commands import run, tail
-from plugins.lab.host import HostFolder
+from plugins.lab.host import HostFolder, Run
 from plugins.lab.supervisor import GRACE_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,7 @@ def machine_has_systemd() -> bool:
 def start(folder: HostFolder) -> None:
     """Start the host's supervisor, which outlives us. Raises HostError when it does not take the host up."""
     clear_rests(folder)
+    folder.write_run(Run())
     spec = folder.read_spec()
     assert spec is not None, "a host is described before it is started"
     log = folder.path / "supervisor.log"
@@ -38,14 +39,16 @@ def start(folder: HostFolder) -> None:
         run([*unit, f"--working-directory={PROJECT}", *keep, str(folder.path)])
     else:
         with log.open("w") as output:
-            subprocess.run(
+            done = subprocess.run(
                 ["setsid", "--fork", "env", "-i", path, *keep, str(folder.path)],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                check=True,
+                check=False,
             )
+        if done.returncode != 0:
+            raise HostError(folder.name, "start", f"setsid: exit status {done.returncode}\n{tail(log.read_text())}")
     until = time.monotonic() + 10
     while not (folder.is_supervised() and folder.read_run().leader):
         ended = folder.read_run().ended

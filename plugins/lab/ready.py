@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -62,19 +61,13 @@ def look(folder: Path, host: LabHost) -> HostState:
     return HostState(host, power, since, answers_ssh(host.address), run.boots, failed)
 
 
-def wait_until_up(folder: Path, host: LabHost, seconds: float) -> HostState:
-    """Wait until systemd is up and sshd answers. Raises HostError with the console's last lines when they do not."""
-    place = HostFolder(folder / "hosts" / host.name)
-    until = time.monotonic() + seconds
-    while not (state := look(folder, host)).up:
-        if state.power is Power.OFF or time.monotonic() > until:
-            seen = f"{state.power}, ssh {'answers' if state.ssh else 'does not answer'}; {place.read_run().ended}"
-            console = place.console.read_text(errors="replace") if place.console.exists() else ""
-            raise HostError(
-                host.name, "boot", f"not up after {seconds:.0f} s: {seen}\n{tail(console)}", f"see {place.console}"
-            )
-        time.sleep(0.1)
-    return state
+def not_up(place: HostFolder, state: HostState) -> HostError:
+    """Why a host is not up, with its console's last lines."""
+    console = place.console.read_text(errors="replace") if place.console.exists() else ""
+    seen = (
+        f"{state.power} ({place.read_run().ended or 'not ended'}), ssh {'answers' if state.ssh else 'does not answer'}"
+    )
+    return HostError(place.name, "boot", f"{seen}\n{tail(console)}", f"console: {place.console}")
 
 
 def answers_ssh(address: IPv4Address, timeout: float = 1.0) -> bool:

@@ -20,7 +20,7 @@ from plugins.lab import cgroups, network
 from plugins.lab.commands import run
 from plugins.lab.console import ConsoleLog
 from plugins.lab.host import HostFolder, Run, Spec, overlay_options
-from plugins.lab.lock import locked
+from plugins.lab.lock import in_use, locked
 from plugins.lab.processes import leader_of
 
 REBOOT = 133
@@ -153,7 +153,7 @@ def main(path: str) -> int:
     if spec is None:
         print(f"{path}: no host is described here", file=sys.stderr)
         return 2
-    with locked(folder.lock, f"host {folder.name}", wait=5):
+    with locked(folder.lock, f"host {folder.name}", wait=5), in_use(map(Path, spec.layers)):
         supervisor = Supervisor(folder, spec)
         why = "its supervisor failed"
         try:
