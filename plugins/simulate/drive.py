@@ -1,0 +1,135 @@
+"""Carries out what a simulated script does, in an event loop: output, waiting, input, its time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from typing import Protocol
+
+from plugins.simulate.effects import Complain, Cut, Hear, HearAll, Limit, Pause, Say, Script
+from plugins.simulate.host import SimulatedHost
+
+TIMED_OUT = 124  # as of timeout(1)
+
+
+class Wire(Protocol):
+    """Where a script's output goes; after the connection is gone it goes nowhere."""
+
+    def say(self, data: bytes) -> None:
+        """Take standard output."""
+
+    def complain(self, data: bytes) -> None:
+        """Take standard error."""
+
+    def finish(self, status: int) -> None:
+        """Take the exit status."""
+
+    def drop(self) -> None:
+        """Cut the connection."""
+
+
+class Input:
+    """A script's standard input as it comes in."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._ended = False
+        self._more = asyncio.Event()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        self._data += data
+        self._more.set()
+
+    def end(self) -> None:
+        """Take the end."""
+        self._ended = True
+        self._more.set()
+
+    async def line(self) -> bytes:
+        """Give the next line, its newline included; empty at the end."""
+        searched = 0
+        while (found := self._data.find(b"\n", searched)) < 0 and not self._ended:
+            searched = len(self._data)
+            await self._wait()
+        return self._take(found + 1 if found >= 0 else len(self._data))
+
+    async def rest(self) -> bytes:
+        """Give everything up to the end."""
+        while not self._ended:
+            await self._wait()
+        return self._take(len(self._data))
+
+    async def _wait(self) -> None:
+        self._more.clear()
+        await self._more.wait()
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        return taken
+
+
+class Drive:
+    """One script on one host: it goes on when its connection is lost, and ends when the host goes down."""
+
+    def __init__(self, host: SimulatedHost, script: Script, wire: Wire) -> None:
+        self.input = Input()
+        self._host, self._script, self._wire = host, script, wire
+        self._said, self._limit = bytearray(), asyncio.timeout(None)
+        host.scripts.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def kill(self) -> None:
+        """End the script at once."""
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        status = TIMED_OUT
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with self._limit:
+                    status = await self._play()
+        finally:
+            self._script.close()
+            self._host.scripts.discard(self)
+        self._flush()
+        self._wire.finish(status)
+
+    async def _play(self) -> int:
+        answer: bytes | None = None
+        while True:
+            try:
+                effect = self._script.send(answer)
+            except StopIteration as end:
+                return int(end.value)
+            answer = None
+            if isinstance(effect, Say):
+                self._said += effect.data  # many small pieces go out as one
+                continue
+            self._flush()
+            match effect:
+                case Complain(data):
+                    self._wire.complain(data)
+                case Pause(seconds):
+                    await (asyncio.Event().wait() if seconds == math.inf else asyncio.sleep(seconds))
+                case Hear(seconds):
+                    answer = await self._hear(seconds)
+                case HearAll():
+                    answer = await self.input.rest()
+                case Limit(seconds):
+                    self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+                case Cut():
+                    self._wire.drop()
+
+    async def _hear(self, seconds: float | None) -> bytes | None:
+        try:
+            return await asyncio.wait_for(self.input.line(), seconds)
+        except TimeoutError:
+            return None
+
+    def _flush(self) -> None:
+        if self._said:
+            self._wire.say(bytes(self._said))
+            self._said.clear()

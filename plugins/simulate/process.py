@@ -1,0 +1,123 @@
+"""The process of the simulated hosts: `python -m plugins.simulate.process`, started by plugins.simulate.cluster.
+
+It reads one JSON object with its settings, then one JSON request a line, on standard input, and answers each
+with one line. It ends when its input ends, that is also when whoever started it is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from plugins.errors import UsageError
+from plugins.simulate.doors import Doors, HostKeys
+from plugins.simulate.faults import FaultBook, parse_fault
+from plugins.simulate.host import Timing
+from plugins.simulate.server import Logins
+from plugins.simulate.state import HostState
+from plugins.simulate.world import World
+
+INPUT_LIMIT = 64 * 1024 * 1024  # bytes of one request
+
+
+class Service:
+    """Answers requests about the hosts."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.world = World(
+            [HostState(**host) for host in settings["hosts"]],
+            asyncio.get_running_loop(),
+            faults=FaultBook(parse_fault(text) for text in settings["faults"]),
+            timing=Timing(**settings["timing"]),
+            sudo_password=settings["sudo_password"],
+        )
+        keys = HostKeys(*(asyncssh.import_private_key(settings[name]) for name in ("host_key", "other_key")))
+        logins = Logins(tuple(settings["users"]), settings["login_key"], settings["login_password"])
+        self.doors = Doors(self.world, keys, logins)
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one request; an unknown one is a KeyError."""
+        match request["do"]:
+            case "state":
+                return {"state": self.world.hosts[request["host"]].state.as_json()}
+            case "add fault":
+                self.world.faults.add(parse_fault(request["fault"]))
+            case "clear faults":
+                self.world.faults.clear()
+            case "power on":
+                self.world.hosts[request["host"]].power_on()
+            case "busy":
+                return {"scripts": sum(len(host.scripts) for host in self.world.hosts.values())}
+            case other:
+                raise KeyError(other)
+        for host in self.world.hosts.values():
+            host.on_door()
+        return {}
+
+    def stop(self) -> None:
+        """Close all ports, and end all scripts."""
+        self.doors.close()
+        for host in self.world.hosts.values():
+            for script in list(host.scripts):
+                script.kill()
+
+
+async def serve() -> None:
+    """Serve until the input ends."""
+    lines = asyncio.StreamReader(limit=INPUT_LIMIT)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    settings = json.loads(await lines.readline())
+    folder = settings["remove"]
+    try:
+        service = Service(settings)
+        try:
+            _say({"listening": await service.doors.open()})
+            gc.collect()
+            gc.freeze()
+            while request := await lines.readline():
+                _say(_answered(service, request))
+        finally:
+            service.stop()
+            await asyncio.sleep(0)
+    finally:
+        if folder:
+            shutil.rmtree(Path(folder), ignore_errors=True)
+
+
+def _answered(service: Service, request: bytes) -> dict[str, Any]:
+    try:
+        return service.answer(json.loads(request))
+    except (UsageError, KeyError) as error:
+        return {"error": str(error)}
+
+
+def _say(answer: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(answer), flush=True)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run the process; what the keyboard sends is for whoever started it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    logging.disable(logging.CRITICAL)
+    try:
+        asyncio.run(serve())
+    except OSError as error:
+        _say({"error": str(error)})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

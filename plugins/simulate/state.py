@@ -1,0 +1,148 @@
+"""What a simulated host is: the part of a machine that the library's verbs can see and change."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from plugins.simulate.files import Entry, Files, Kind
+
+LOADED_AT_BOOT = "/etc/modules-load.d/ovn-runbooks.conf"
+# What Debian's packages bring, as far as the verbs look at it. "static" units are started by another.
+PACKAGE_UNITS = {
+    "openvswitch-switch": {"openvswitch-switch": "enabled", "ovsdb-server": "static", "ovs-vswitchd": "static"},
+    "ovn-host": {"ovn-host": "enabled", "ovn-controller": "static"},
+    "ovn-central": {
+        "ovn-central": "enabled",
+        "ovn-northd": "static",
+        "ovn-ovsdb-server-nb": "static",
+        "ovn-ovsdb-server-sb": "static",
+    },
+}
+PACKAGE_TOOLS = {
+    "openvswitch-switch": frozenset({"ovs-vsctl", "ovs-appctl", "ovs-ofctl"}),
+    "ovn-host": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
+    "ovn-central": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
+}
+PACKAGE_FOLDERS = {"openvswitch-switch": "/etc/openvswitch", "ovn-host": "/etc/ovn", "ovn-central": "/etc/ovn"}
+_TOOLS = frozenset({"dpkg-query", "apt-get", "systemctl", "modprobe", "ip", "ss"})
+_FOLDERS = (
+    "/etc/modules-load.d",
+    "/etc/systemd/system",
+    "/etc/systemd/network",
+    "/root",
+    "/run",
+    "/usr/local/bin",
+    "/var/lib",
+)
+
+
+@dataclass
+class Unit:
+    """A systemd service; `since` is the host's tick at its last start."""
+
+    enabled: str = "disabled"
+    active: bool = False
+    since: int = 0
+
+
+@dataclass
+class Counters:
+    """What happened at the host's door."""
+
+    connections: int = 0
+    logins: int = 0
+    refused_logins: int = 0
+    sudo_passwords: int = 0
+    wrong_sudo_passwords: int = 0
+    scripts: int = 0
+    refused_scripts: int = 0
+    reboots: int = 0
+
+
+@dataclass
+class HostState:
+    """One host."""
+
+    name: str
+    role: str
+    address: str
+    nic: str = "eth0"
+    boot_id: str = field(default_factory=lambda: str(uuid4()))
+    machine_id: str = field(default_factory=lambda: uuid4().hex)
+    tick: int = 0
+    packages: dict[str, str] = field(default_factory=lambda: {"bash": "5.2", "sudo": "1.9"})
+    units: dict[str, Unit] = field(default_factory=lambda: {"ssh": Unit("enabled", active=True)})
+    modules: list[str] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
+    ensured: list[str] = field(default_factory=list)
+    reboot_required: str = ""
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        """Give a new host the folders that every machine has."""
+        for folder in () if self.files.entries else _FOLDERS:
+            self.files.place(folder, Entry(Kind.DIRECTORY))
+
+    def next_tick(self) -> int:
+        """Count a change: later changes have higher numbers, as time stamps have on a real host."""
+        self.tick += 1
+        return self.tick
+
+    def tools(self) -> frozenset[str]:
+        """Name the commands that the installed packages bring."""
+        return _TOOLS.union(*(tools for package, tools in PACKAGE_TOOLS.items() if package in self.packages))
+
+    def running(self, unit: str) -> bool:
+        """Whether a service runs; a static one runs with the one that starts it."""
+        found = self.units.get(unit)
+        return found is not None and found.active
+
+    def install(self, package: str, version: str) -> None:
+        """Install a package: its services are there, and run."""
+        self.packages[package] = version
+        now = self.next_tick()
+        for name, enabled in PACKAGE_UNITS.get(package, {}).items():
+            self.units.setdefault(name, Unit(enabled, active=True, since=now))
+        if package in PACKAGE_FOLDERS and self.files.at(PACKAGE_FOLDERS[package]) is None:
+            self.files.place(PACKAGE_FOLDERS[package], Entry(Kind.DIRECTORY, changed=now))
+
+    def start(self, unit: str) -> None:
+        """Start, or start anew, a service and the static ones that belong to it."""
+        now = self.next_tick()
+        for name in (unit, *self._followers(unit)):
+            self.units[name].active, self.units[name].since = True, now
+
+    def stop(self, unit: str) -> None:
+        """Stop a service and the static ones that belong to it."""
+        for name in (unit, *self._followers(unit)):
+            self.units[name].active = False
+
+    def _followers(self, unit: str) -> list[str]:
+        found = PACKAGE_UNITS.get(unit, {})
+        return [name for name, enabled in found.items() if enabled == "static" and name in self.units]
+
+    def boot(self) -> None:
+        """Come up again: /run is empty, what is enabled runs, modules are those that the files name."""
+        self.boot_id, self.reboot_required = str(uuid4()), ""
+        self.files.remove("/run")
+        self.files.place("/run", Entry(Kind.DIRECTORY))
+        self.modules = sorted(set((self.files.text(LOADED_AT_BOOT) or "").split()))
+        for name, unit in self.units.items():
+            if unit.enabled == "enabled":
+                self.start(name)
+            elif unit.enabled == "disabled":
+                unit.active = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+
+def lasting(state: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a state what changes without anybody changing the host: counters and /run."""
+    kept = {name: value for name, value in state.items() if name != "counters"}
+    files = state["files"]["entries"]
+    kept["files"] = {path: entry for path, entry in files.items() if path != "/run" and not path.startswith("/run/")}
+    return kept

@@ -1,0 +1,13 @@
+"""The whole simulated vocabulary: a twin for every verb of the library."""
+
+from __future__ import annotations
+
+from plugins.simulate import verbs_files, verbs_lock, verbs_reboot, verbs_system
+from plugins.simulate.vocabulary import Verb
+
+VERBS: dict[str, Verb] = {
+    **verbs_files.VERBS,
+    **verbs_system.VERBS,
+    **verbs_reboot.VERBS,
+    **verbs_lock.VERBS,
+}

@@ -1,0 +1,133 @@
+"""Simulated twins of the system verbs: package service restart_on kernel_module ensure."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from plugins.simulate.state import LOADED_AT_BOOT
+from plugins.simulate.verbs_files import act_line
+from plugins.simulate.vocabulary import AS_WANTED, Seen, StepVerb, Verb
+
+if TYPE_CHECKING:
+    from plugins.simulate.play import Play
+
+SELF_STARTED = ("static", "alias", "indirect", "generated", "enabled-runtime")
+
+
+def _look_package(play: Play, *wants: str) -> Seen:
+    diff, missing = "", []
+    for want in wants:
+        name, _, version = want.partition("=")
+        have = play.host.state.packages.get(name, "")
+        if not have or (version and not fnmatchcase(have, version)):
+            missing.append(want)
+            diff += f"-{name} {have or '(not installed)'}\n+{name} {version or '(newest)'}\n"
+    return Seen(1, diff, f"not installed: {' '.join(missing)}") if missing else AS_WANTED
+
+
+def _act_package(play: Play, *wants: str) -> None:
+    state = play.host.state
+    for want in wants:
+        name, _, version = want.partition("=")
+        have = state.packages.get(name, "")
+        if not have or (version and not fnmatchcase(have, version)):
+            state.install(name, version.replace("*", "-simulated").lstrip("-") or "1.0")
+    if play.host.strike(("want-reboot",)):
+        state.reboot_required = "a package asks for a reboot (/run/reboot-required)"
+
+
+def _look_service(play: Play, name: str, *wants: str) -> Seen:
+    unit = play.host.state.units.get(name)
+    if unit is None:
+        return Seen(2, message=f"there is no service {name}")
+    diff = ""
+    for want in wants:
+        if want in {"enabled", "disabled"}:
+            seen = unit.enabled
+        elif want in {"running", "stopped"}:
+            seen = "running" if unit.active else "stopped" if want == "stopped" else "inactive"
+        else:
+            return Seen(3, diff, f"{want} is not a state of a service")
+        if seen != want and not (want == "enabled" and seen in SELF_STARTED):
+            diff += f"-{name} {seen}\n+{name} {want}\n"
+    return Seen(1, diff) if diff else AS_WANTED
+
+
+def _act_service(play: Play, name: str, *wants: str) -> None:
+    state = play.host.state
+    for want in wants:
+        if want in {"enabled", "disabled"}:
+            state.units[name].enabled = want
+        elif want == "running":
+            if not state.running(name):
+                state.start(name)
+        else:
+            state.stop(name)
+
+
+def _look_restart(play: Play, name: str, *paths: str) -> Seen:
+    state = play.host.state
+    touched = [path for path in paths if path in play.touched] if play.dry_run else []
+    if touched:
+        return Seen(1, "".join(f"+restart {name}: {path} would change\n" for path in touched))
+    unit = state.units.get(name)
+    if unit is None:
+        return Seen(2, message=f"there is no service {name}")
+    if not unit.active:
+        return Seen(1, f"-{name} inactive\n+{name} running\n")
+    entries = [(path, state.files.behind(path)) for path in paths]
+    newer = [path for path, entry in entries if entry is not None and entry.changed > unit.since]
+    diff = "".join(f"+restart {name}: {path} is newer than its start\n" for path in newer)
+    return Seen(1, diff) if diff else AS_WANTED
+
+
+def _act_restart(play: Play, name: str, *_: str) -> None:
+    play.host.state.start(name)
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _look_module(play: Play, *names: str) -> Seen:
+    state = play.host.state
+    at_boot = (state.files.text(LOADED_AT_BOOT) or "").split("\n")
+    diff = ""
+    for name in names:
+        if _module(name) not in state.modules:
+            diff += f"+load {name}\n"
+        if name not in at_boot:
+            diff += f"+load {name} at boot\n"
+    return Seen(1, diff) if diff else AS_WANTED
+
+
+def _act_module(play: Play, *names: str) -> None:
+    state = play.host.state
+    state.modules += [_module(name) for name in names if _module(name) not in state.modules]
+    for name in names:
+        if name not in (state.files.text(LOADED_AT_BOOT) or "").split("\n"):
+            act_line(play, LOADED_AT_BOOT, name)
+
+
+def _look_ensure(play: Play, name: str, guard: str, act: str) -> Seen:  # noqa: ARG001  # the three words are one thing
+    return AS_WANTED if f"{guard}\n{act}" in play.host.state.ensured else Seen(1)
+
+
+def _act_ensure(play: Play, name: str, guard: str, act: str) -> None:  # noqa: ARG001
+    play.host.state.ensured.append(f"{guard}\n{act}")
+
+
+def _name(name: str, *_: str) -> str:
+    return name
+
+
+VERBS: dict[str, Verb] = {
+    "package": StepVerb(lambda *wants: f"package {' '.join(wants)}", _look_package, _act_package, 1, None),
+    "service": StepVerb(
+        lambda name, *wants: f"service {name} {' '.join(wants)}", _look_service, _act_service, 2, None, _name
+    ),
+    "restart_on": StepVerb(lambda name, *_: f"restart {name} on change", _look_restart, _act_restart, 2, None, _name),
+    "kernel_module": StepVerb(lambda *names: f"kernel module {' '.join(names)}", _look_module, _act_module, 1, None),
+    "ensure": StepVerb(lambda name, *_: name, _look_ensure, _act_ensure, 3, 3),
+}
