@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -37,6 +38,8 @@ class Row:
     seconds: float = 0.0
     message: str = ""
     failure: StageStatus | None = None
+    running: int = 0
+    done: bool = False
     settled: dict[Status, int] = field(default_factory=dict)
     live: dict[Status, int] = field(default_factory=dict)
 
@@ -67,55 +70,64 @@ class Board:
         self._by_state[HostState.WAITING] = dict(self._rows)
 
     def stage_started(self, host: str, stage: str) -> None:
-        """Take in that `stage` runs on `host`."""
-        with self._lock:
-            row = self._rows[host]
+        """Take in that `stage` runs on `host`, or is looked at there."""
+        with self._row(host) as row:
+            row.running += 1
             row.stage, row.step, row.since, row.live = stage, "", self.clock(), {}
-            self._move(row, HostState.RUNNING)
+            self._place(row)
+
+    def stage_ended(self, host: str) -> None:
+        """Take in that what ran on `host` has ended; its result is yet to come."""
+        with self._row(host) as row:
+            row.running, row.step = max(row.running - 1, 0), ""
+            self._place(row)
 
     def step_started(self, host: str, step: str) -> None:
         """Take in what runs on `host`."""
-        with self._lock:
-            self._rows[host].step = step
-            self.version += 1
+        with self._row(host) as row:
+            row.step = step
 
     def step_completed(self, host: str, step: Step) -> None:
         """Take in a step's outcome."""
-        with self._lock:
-            row = self._rows[host]
+        with self._row(host) as row:
             row.step = ""
             row.live[step.status] = row.live.get(step.status, 0) + 1
-            self.version += 1
 
     def stage_settled(self, host: str, result: StageResult) -> None:
         """Take in a stage's final result, which replaces what was counted while it ran."""
-        with self._lock:
-            row = self._rows[host]
+        with self._row(host) as row:
+            row.seconds += result.seconds
+            row.done = row.done or result.name == self.plan.stages[-1]
             for step in result.steps:
                 row.settled[step.status] = row.settled.get(step.status, 0) + 1
-            row.seconds += result.seconds
             if result.status.bad and row.failure is None:
                 row.failure, row.message = result.status, failure_text(result)
             elif result.status is StageStatus.SKIPPED and not row.message:
                 row.message = f"skipped: {result.message}"
-            if result.name != row.stage and row.state is HostState.RUNNING:
-                self.version += 1
-                return
-            if row.failure is None or result.status.bad:
-                row.stage = result.name
-            row.step, row.live = "", {}
-            self._move(row, self._resting_state(row, result))
+            if not row.running:
+                row.live = {}
+                # A failed host goes on showing where it failed.
+                if row.failure is None or result.status.bad:
+                    row.stage = result.name
+            self._place(row)
 
-    def _resting_state(self, row: Row, result: StageResult) -> HostState:
-        if row.failure is not None:
-            return HostState.FAILED
-        return HostState.DONE if result.name == self.plan.stages[-1] else HostState.WAITING
+    @contextmanager
+    def _row(self, host: str) -> Iterator[Row]:
+        """Lend the row of `host`; one of a host that is not in the plan is not shown."""
+        with self._lock:
+            yield self._rows.get(host) or Row(host, "")
+            self.version += 1
 
-    def _move(self, row: Row, state: HostState) -> None:
-        del self._by_state[row.state][row.host]
-        self._by_state[state][row.host] = row
-        row.state = state
-        self.version += 1
+    def _place(self, row: Row) -> None:
+        state = HostState.DONE if row.done else HostState.WAITING
+        if row.running:
+            state = HostState.RUNNING
+        elif row.failure is not None:
+            state = HostState.FAILED
+        if row.host in self._rows and state is not row.state:
+            del self._by_state[row.state][row.host]
+            self._by_state[state][row.host] = row
+            row.state = state
 
     def totals(self) -> dict[HostState, int]:
         """How many hosts are in each state."""
@@ -125,7 +137,8 @@ class Board:
     def stage(self, host: str) -> str:
         """Name the stage that runs on `host`, or ran last."""
         with self._lock:
-            return self._rows[host].stage
+            row = self._rows.get(host)
+            return row.stage if row else ""
 
     def running(self) -> list[Row]:
         """Copies of the rows of hosts where something runs, the longest first."""
@@ -152,4 +165,4 @@ def failure_text(result: StageResult) -> str:
     """Say in one text at which step a stage failed and what was seen."""
     step = next((step for step in result.steps if step.status is Status.FAILED), None)
     message = result.message or (step.message if step else "")
-    return f"{step.name}: {message}" if step and not message.startswith(step.name) else message
+    return f"{step.name}: {message}" if step and not message.startswith(f"{step.name}:") else message

@@ -54,12 +54,15 @@ def count(host: HostResult, status: Status) -> int:
 
 def word(stage: StageResult | None) -> str:
     """Say how a stage ended: `ok`, `changed 3`, `would 4`, `FAILED`, `skipped`; `-` for none."""
-    if stage is None:
-        return ABSENT
-    if stage.status.bad:
-        return stage.status.value.upper()
-    name = "would" if stage.status is StageStatus.WOULD_CHANGE else stage.status.value
-    return f"{name} {_number(stage)}".strip()
+    return ABSENT if stage is None else _word(stage)
+
+
+def _word(*stages: StageResult) -> str:
+    status = stages[0].status
+    if status.bad:
+        return status.value.upper()
+    name = "would" if status is StageStatus.WOULD_CHANGE else status.value
+    return f"{name} {_number(*stages)}".strip()
 
 
 def short(stage: StageResult | None) -> str:
@@ -72,20 +75,23 @@ def style(stage: StageResult | None) -> str:
     return "dim" if stage is None else STYLES[stage.status]
 
 
-def _number(stage: StageResult) -> str:
-    counted = {StageStatus.CHANGED: Status.CHANGED, StageStatus.WOULD_CHANGE: Status.WOULD_CHANGE}.get(stage.status)
-    return str(stage.count(counted) or "") if counted else ""
+def _number(*stages: StageResult) -> str:
+    counted = {StageStatus.CHANGED: Status.CHANGED, StageStatus.WOULD_CHANGE: Status.WOULD_CHANGE}.get(stages[0].status)
+    return str(sum(stage.count(counted) for stage in stages) or "") if counted else ""
 
 
-def flowing(host: HostResult, stages: Sequence[str]) -> list[tuple[str, StageResult | None]]:
-    """Say all stages in a row, neighbours with the same outcome together: `bridge, join skipped`."""
-    runs: list[tuple[list[str], str, StageResult | None]] = []
-    for name in stages:
-        stage = host.stage(name)
-        if stage is None:
-            continue
-        if runs and runs[-1][1] == word(stage):
-            runs[-1][0].append(name)
+def flowing(host: HostResult, stages: Sequence[str]) -> list[tuple[str, str]]:
+    """Say all stages in a row with their styles: `preflight to bridge changed 9`, `join, verify skipped`."""
+    runs: list[list[StageResult]] = []
+    for stage in filter(None, map(host.stage, stages)):
+        if runs and runs[-1][0].status is stage.status:
+            runs[-1].append(stage)
         else:
-            runs.append(([name], word(stage), stage))
-    return [(f"{', '.join(names)} {said}", stage) for names, said, stage in runs]
+            runs.append([stage])
+    return [(f"{_range(run, only=len(runs) == 1)} {_word(*run)}", STYLES[run[0].status]) for run in runs]
+
+
+def _range(run: Sequence[StageResult], *, only: bool) -> str:
+    if only and len(run) > 1:
+        return "all stages"
+    return f"{run[0].name} to {run[-1].name}" if len(run) > 2 else ", ".join(stage.name for stage in run)

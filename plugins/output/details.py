@@ -14,6 +14,7 @@ from plugins.results import HostResult, RunResult, StageStatus
 from plugins.steps import Status
 from plugins.words import listed
 
+_THIS_HOST = "the same host"
 _NAMES = 12  # hosts named in one place
 _RUNNING = 20  # hosts listed as interrupted
 _DIFF_LINES = 40  # of one host, when not all are wanted
@@ -35,10 +36,14 @@ def skipped(result: RunResult) -> Iterator[RenderableType]:
 
 
 def _skips(host: HostResult) -> dict[str, list[str]]:
+    """Give the skipped stages by reason; one that was skipped because of an earlier skip goes with that."""
     skips: dict[str, list[str]] = {}
     for stage in host.stages:
         if stage.status is StageStatus.SKIPPED:
-            skips.setdefault(one_line(stage.message) or "no reason given", []).append(stage.name)
+            reason = one_line(stage.message).replace(host.name, _THIS_HOST) or "no reason given"
+            if _THIS_HOST in reason and skips:
+                reason = next(iter(skips))
+            skips.setdefault(reason, []).append(stage.name)
     return skips
 
 

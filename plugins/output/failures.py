@@ -12,7 +12,7 @@ from rich.text import Text
 from plugins.output.lines import Indented, unwrapped
 from plugins.output.text import MORE, duration, log_name, one_line, plural, safe, status_word, unnamed
 from plugins.results import RunResult, StageResult
-from plugins.steps import Status
+from plugins.steps import Status, Step
 from plugins.words import listed
 
 LAST_LINES = 15  # of the host's own words
@@ -30,25 +30,29 @@ class Failure:
     stage: StageResult
 
     @property
-    def step(self) -> str:
-        """The step at which it failed, if one did."""
-        return next((step.name for step in self.stage.steps if step.status is Status.FAILED), "")
+    def steps(self) -> list[Step]:
+        """The steps that failed; a list of checks may have several."""
+        return [step for step in self.stage.steps if step.status is Status.FAILED]
 
     @property
-    def message(self) -> str:
-        """What was seen."""
-        said = (step.message for step in self.stage.steps if step.status is Status.FAILED)
-        return safe(self.stage.message or next(said, "")).strip() or "no message"
+    def seen(self) -> list[str]:
+        """What was seen, one text for each failed step."""
+        steps = self.steps
+        if len(steps) > 1:
+            return [safe(f"{step.name}: {step.message or 'failed'}") for step in steps]
+        name = f"{steps[0].name}: " if steps else ""
+        message = self.stage.message or (steps[0].message if steps else "")
+        return [safe(message.removeprefix(name)).strip() or "no message"]
 
     @property
     def words(self) -> list[str]:
         """The host's own words, line by line."""
-        said = (step.output for step in self.stage.steps if step.status is Status.FAILED)
-        return safe(self.stage.output or next(said, "")).rstrip().splitlines()
+        said = next((step.output for step in self.steps if step.output), "")
+        return safe(self.stage.output or said).rstrip().splitlines()
 
     def kind(self) -> tuple[str, ...]:
-        """Equal for failures that differ in nothing but the host's name and address."""
-        texts = (self.stage.name, self.step, self.message, self.stage.todo)
+        """Equal for failures that differ in nothing but the host's name and addresses."""
+        texts = (self.stage.name, *(step.name for step in self.steps), *self.seen, self.stage.todo)
         return (self.stage.status, *(unnamed(text, self.host) for text in texts))
 
 
@@ -72,16 +76,17 @@ def failures(result: RunResult, log_folder: Path | None, *, verbose: bool) -> It
 
 def _block(same: Sequence[Failure], log_folder: Path | None) -> Iterator[RenderableType]:
     first = same[0]
-    at = f" at step {one_line(first.step)}" if first.step else ""
+    steps = first.steps
+    at = f" at step {one_line(steps[0].name)}" if len(steps) == 1 else f" at {len(steps)} steps" if steps else ""
     head = f"{plural(len(same), 'host')}: {first.stage.name}{at}"
     if len(same) == 1:
         head = f"{first.host}: {first.stage.name}{at}, after {duration(first.stage.seconds)}"
     yield Text.assemble((status_word(first.stage.status), "bold red"), "  ", (head, "bold"))
     if len(same) > 1:
         yield Indented(listed([failure.host for failure in same], _NAMES))
-        if any(failure.message != first.message for failure in same):
+        if any(failure.seen != first.seen for failure in same):
             yield Indented(f"seen on {first.host}, and likewise on the others:")
-    yield Indented(first.message)
+    yield from map(Indented, first.seen)
     yield from _own_words(first, log_folder)
     if first.stage.todo:
         yield Indented(f"What to do: {safe(first.stage.todo)}")
@@ -90,7 +95,7 @@ def _block(same: Sequence[Failure], log_folder: Path | None) -> Iterator[Rendera
 
 def _own_words(failure: Failure, log_folder: Path | None) -> Iterator[RenderableType]:
     words = failure.words
-    if not words or words == [failure.message]:
+    if not words or words == failure.seen:
         return
     where = f"; all of it: {log_folder / log_name(failure.host)}" if log_folder else ""
     part = f"last {LAST_LINES} of {len(words)} lines" if len(words) > LAST_LINES else plural(len(words), "line")

@@ -1,4 +1,4 @@
-"""Fits the result table into the width there is: in words, in short, with cut headings, or flowing."""
+"""Fits the result table into the width there is: in words, in short, with headings on two lines, or flowing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +16,7 @@ from plugins.results import RunPlan, StageResult
 from plugins.steps import Status
 
 _GAP = 2
-_HEADINGS = (8, 6, 4)  # cells to which stage names are cut, one after the other
-_FEW = 8  # hosts; their stages are told in words before headings are cut
+_UNBROKEN = 7  # cells of a heading; a longer one may take two lines
 _SQUEEZED = {"changed": "chgd", "failed": "fail"}
 _LEGEND = {"+": "+3: changed 3", "~": "~4: would change 4", "-": "-: not run on this host"}
 
@@ -36,19 +35,22 @@ class Grid:
     def width(self) -> int:
         """Terminal cells that the grid needs when nothing is wrapped."""
         columns = [
-            max(map(cell_len, (name, *(row[i].plain for row in self.rows)))) for i, name in enumerate(self.headings)
+            max(map(cell_len, (*name.splitlines(), *(row[i].plain for row in self.rows))))
+            for i, name in enumerate(self.headings)
         ]
         return sum(columns) + self.gap * (len(columns) - 1)
 
 
 def host_table(lines: Sequence[Line], plan: RunPlan, width: int) -> RenderableType:
     """Draw one row per line, as much in words as `width` allows. Host names are wrapped, never cut."""
-    grids = list(_grids(lines, plan.stages, Status.WOULD_CHANGE if plan.dry_run else Status.CHANGED))
-    grid = next((grid for grid in grids if grid.width <= width), grids[-1])
+    for grid in _grids(lines, plan.stages, Status.WOULD_CHANGE if plan.dry_run else Status.CHANGED):
+        if grid.width <= width:
+            break
     table = Table(box=None, pad_edge=False, padding=(0, grid.gap, 0, 0), header_style="bold", show_edge=False)
     for index, heading in enumerate(grid.headings):
         right = index in grid.numbers
-        table.add_column(Text(heading), justify="right" if right else "left", no_wrap=right, overflow="fold")
+        justify: JustifyMethod = "right" if right else "left"
+        table.add_column(Text(heading), justify=justify, no_wrap=right, overflow="fold")
     for row in grid.rows:
         table.add_row(*row)
     return Group(table, Text(grid.legend, style="dim")) if grid.legend else table
@@ -61,12 +63,8 @@ def _grids(lines: Sequence[Line], stages: Sequence[str], change: Status) -> Iter
     yield _matrix(lines, stages, list(COUNTS), word)
     yield _matrix(lines, stages, used, word)
     yield _matrix(lines, stages, used, short)
-    if len(lines) > _FEW:
-        for cells in _HEADINGS:
-            if len({name[:cells] for name in stages}) == len(stages):
-                grid = _matrix(lines, stages, used, short, cells)
-                yield grid
-                yield _squeezed(grid)
+    broken = _matrix(lines, stages, used, short, _broken)
+    yield from (broken, _squeezed(broken))
     yield _flow(lines, stages, used)
 
 
@@ -75,7 +73,7 @@ def _matrix(
     stages: Sequence[str],
     counts: Sequence[Status],
     say: Callable[[StageResult | None], str],
-    cut: int | None = None,
+    head: Callable[[str], str] = str,
 ) -> Grid:
     rows = [
         [
@@ -86,14 +84,30 @@ def _matrix(
         ]
         for line in lines
     ]
-    headings = ["host", "role", *(name[:cut] for name in stages), *(COUNTS[status] for status in counts), "time"]
+    headings = ["host", "role", *map(head, stages), *(COUNTS[status] for status in counts), "time"]
+    if any("\n" in name for name in headings):
+        headings = [name if "\n" in name else f"\n{name}" for name in headings]
     numbers = frozenset(range(2 + len(stages), len(headings)))
-    return Grid(headings, rows, numbers, "" if say is word else _legend(rows, stages, cut))
+    return Grid(headings, rows, numbers, "" if say is word else _legend(rows, stages))
+
+
+def _broken(name: str) -> str:
+    """Write a long name on two lines: at its own hyphen, or in its middle."""
+    if cell_len(name) <= _UNBROKEN:
+        return name
+    first, hyphen, second = name.partition("-")
+    if not hyphen:
+        middle = (len(name) + 1) // 2
+        first, second = name[:middle], name[middle:]
+    return f"{first}-\n{second}"
 
 
 def _squeezed(grid: Grid) -> Grid:
     """Save what the eye can do without: half of each gap, and the ends of the count headings."""
-    headings = [_SQUEEZED.get(name, name) for name in grid.headings]
+    headings = list(grid.headings)
+    for number in grid.numbers:
+        for long, brief in _SQUEEZED.items():
+            headings[number] = headings[number].replace(long, brief)
     return replace(grid, headings=headings, gap=1)
 
 
@@ -104,7 +118,7 @@ def _flow(lines: Sequence[Line], stages: Sequence[str], counts: Sequence[Status]
             Text(line.name, style="bold"),
             Text(line.host.role),
             *_numbers(line, counts),
-            Text(" · ").join(Text(said, style=style(stage)) for said, stage in flowing(line.host, stages)),
+            Text(" · ").join(Text(said, style=said_style) for said, said_style in flowing(line.host, stages)),
         ]
         for line in lines
     ]
@@ -118,9 +132,7 @@ def _numbers(line: Line, counts: Sequence[Status]) -> list[Text]:
     ]
 
 
-def _legend(rows: Sequence[Sequence[Text]], stages: Sequence[str], cut: int | None) -> str:
-    """Explain the signs and cut headings that are really there."""
+def _legend(rows: Sequence[Sequence[Text]], stages: Sequence[str]) -> str:
+    """Explain the signs that are really there."""
     cells = [cell.plain for row in rows for cell in row[2 : 2 + len(stages)]]
-    signs = [text for sign, text in _LEGEND.items() if any(cell.startswith(sign) for cell in cells)]
-    names = [f"{name[:cut]}: {name}" for name in stages if cut and len(name) > cut]
-    return "   ".join((*signs, *names))
+    return "   ".join(text for sign, text in _LEGEND.items() if any(cell.startswith(sign) for cell in cells))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from nornir.core.inventory import Host
-from nornir.core.task import Task
+from nornir.core.task import MultiResult, Task
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -59,13 +59,18 @@ class Plain(RunProcessor):
         self.close()
 
     def close(self) -> None:
-        """End the watching."""
+        """Write no more."""
         self._ending.set()
 
     def task_instance_started(self, task: Task, host: Host) -> None:
         """Note what runs."""
         if self._board is not None:
             self._board.stage_started(host.name, task.name)
+
+    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:  # noqa: ARG002
+        """Note that nothing runs any more."""
+        if self._board is not None:
+            self._board.stage_ended(host.name)
 
     def step_started(self, task: Task, host: Host, name: str) -> None:  # noqa: ARG002
         """Note what runs."""
@@ -112,7 +117,9 @@ class Plain(RunProcessor):
         return f"{_padded(one_line(host), self._host)}  {_padded(one_line(stage), self._stage)}"
 
     def _say(self, line: str, more: str = "") -> None:
-        """Write in one piece, as lines come from many threads."""
+        """Write in one piece, as lines come from many threads; after an interruption they may come late."""
+        if self._ending.is_set():
+            return
         text = f"{self._now():%H:%M:%S} {line}".rstrip() + more
         self._console.out(text, highlight=False)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from nornir.core.inventory import Host
-from nornir.core.task import Task
+from nornir.core.task import MultiResult, Task
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -91,6 +91,11 @@ class Progress(RunProcessor):
         """Show the stage."""
         if self._board is not None:
             self._board.stage_started(host.name, task.name)
+
+    def task_instance_completed(self, task: Task, host: Host, result: MultiResult) -> None:  # noqa: ARG002
+        """Show that the stage has ended."""
+        if self._board is not None:
+            self._board.stage_ended(host.name)
 
     def step_started(self, task: Task, host: Host, name: str) -> None:  # noqa: ARG002
         """Show the step."""
