@@ -33,15 +33,8 @@ def key_pem(key: ec.EllipticCurvePrivateKey, passphrase: Secret | None) -> bytes
 
 
 def secret_key_pem(key: ec.EllipticCurvePrivateKey) -> Secret:
-    """Return the unencrypted key for a host, known to redaction as a whole and line by line.
-
-    A diff or a log would show it one line at a time.
-    """
-    pem = key_pem(key, None).decode()
-    for line in pem.splitlines():
-        if not line.startswith("-----"):
-            Secret(line)
-    return Secret(pem)
+    """Return the unencrypted key for a host. As a Secret it is taken out of logs, whole or line by line."""
+    return Secret(key_pem(key, None).decode())
 
 
 def load_key(pem: bytes, passphrase: Secret | None, where: str) -> ec.EllipticCurvePrivateKey:

@@ -158,6 +158,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        # Both: on some network file systems the folder's lock keeps out processes, but not threads.
         with self._lock, exclusive(self._folder):
             yield
 

@@ -22,6 +22,7 @@ from plugins.pki.authority import (
     create_authority,
     fingerprint,
     host_fingerprint,
+    key_usage,
     load_ca_certificate,
 )
 from plugins.pki.issue import issue_leaf, reason_to_renew
@@ -85,6 +86,8 @@ def test_openssl_shows_the_extensions_as_the_table_wants_them(tmp_path):
         "SSL server : Yes",
         "SSL server CA : No",
         "prime256v1",
+        "Subject Key Identifier",
+        "Authority Key Identifier",
     ):
         assert wanted in text
     text = openssl("x509", "-in", str(tmp_path / "ca.pem"), "-noout", "-text", "-purpose").stdout
@@ -202,6 +205,37 @@ def test_a_certificate_without_extensions_is_renewed():
     assert "lacks DNSName linux-1" in str(reason_to_renew(bare, OVN, NAMES, CA.certificate, NOW))
     plain = replace(OVN, dns=(), addresses=())
     assert reason_to_renew(bare, plain, NAMES, CA.certificate, NOW) == "its usage is not stated"
+
+
+def resigned(*replacements):
+    """Our leaf, signed anew by the authority with some extensions replaced."""
+    original, kinds = leaf(), {type(value) for value in replacements}
+    builder = (
+        x509.CertificateBuilder(CA.certificate.subject, original.subject, original.public_key(), 1)
+        .not_valid_before(original.not_valid_before_utc)
+        .not_valid_after(original.not_valid_after_utc)
+    )
+    kept = [extension.value for extension in original.extensions if type(extension.value) not in kinds]
+    for value in (*kept, *replacements):
+        builder = builder.add_extension(value, critical=False)
+    return builder.sign(CA.key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [x509.BasicConstraints(ca=True, path_length=None), key_usage(certificate_sign=True)],
+    ids=["CA", "sign"],
+)
+def test_a_leaf_that_could_sign_is_renewed(extension):
+    """Key usage and constraints count, not only the extended usage."""
+    assert reason_to_renew(resigned(), OVN, NAMES, CA.certificate, NOW) is None
+    assert reason_to_renew(resigned(extension), OVN, NAMES, CA.certificate, NOW) == "its usage differs"
+
+
+def test_a_leaf_does_not_begin_before_its_authority():
+    """The clock was set back by two minutes after the authority was made: the chain still holds."""
+    certificate = leaf(now=NOW - timedelta(minutes=2))
+    assert certificate.not_valid_before_utc == CA.certificate.not_valid_before_utc
 
 
 def test_a_leaf_that_ends_with_its_authority_is_not_renewed_over_and_over():

@@ -19,7 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from plugins.errors import UsageError
-from plugins.pki.profiles import Names
+from plugins.pki.authority import create_authority
+from plugins.pki.disk import exclusive
+from plugins.pki.files import write_authority
+from plugins.pki.profiles import AUTHORITIES, Names
 from plugins.pki.records import HeldAuthority, Leaf, Planned
 from plugins.pki.store import Store
 from plugins.secret import Secret, redact
@@ -396,19 +399,20 @@ def test_thirty_hosts_in_parallel(store, folder):
     assert not list(folder.rglob(".*"))
 
 
-def test_several_processes_make_one_authority(folder):
-    """Two runs at the same moment end up with the same authority."""
+def test_another_process_waits_while_this_one_writes(folder):
+    """While one run is inside, a second one writes nothing; then it goes on with what the first has made."""
     code = (
-        "import sys; from datetime import datetime, UTC; from pathlib import Path\n"
-        "from plugins.pki.store import Store\n"
-        "print(Store(Path(sys.argv[1]), 'demo').ensure_authority('ovn', datetime.now(UTC), master=None).fingerprint)\n"
+        "import sys; from datetime import datetime, UTC; from pathlib import Path; from plugins.pki.store import Store\n"
+        "store = Store(Path(sys.argv[1]), 'demo'); print('ready', flush=True)\n"
+        "print(store.ensure_authority('ovn', datetime.now(UTC), master=None).changed)\n"
     )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
-    assert {process.communicate(timeout=60)[0] for process in running} == {
-        f"{Store(folder, 'demo').authority_fingerprint('ovn')}\n"
-    }
+    with exclusive(folder):
+        other = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=0.5)
+        write_authority(folder / "authorities" / "ovn", create_authority(AUTHORITIES[0], "demo", NOW), None)
+    assert other.communicate(timeout=60)[0] == "False\n"
 
 
 def test_a_reader_never_sees_half_a_leaf(store, made):
@@ -449,6 +453,16 @@ def test_keys_do_not_show(store):
     assert lines[1] not in repr(leaf)
     assert lines[1] not in redact(f"+{lines[1]}\n+{lines[2]}")
     assert lines[2] not in redact(f"+{lines[1]}\n+{lines[2]}")
+
+
+def test_a_name_that_does_not_fit_is_found_by_the_dry_run(store):
+    """With and without an authority, and not only when the certificate is to be signed."""
+    too_long = replace(names(), domain=".".join(["a" * 62] * 4))
+    with pytest.raises(UsageError, match="253 characters"):
+        store.plan_leaf("ovn", too_long, NOW)
+    store.ensure_authority("ovn", NOW, master=None)
+    with pytest.raises(UsageError, match="253 characters"):
+        store.plan_leaf("ovn", too_long, NOW)
 
 
 def test_an_unknown_row_is_an_error_that_lists_the_known(store):
