@@ -402,7 +402,8 @@ def test_thirty_hosts_in_parallel(store, folder):
 def test_another_process_waits_while_this_one_writes(folder):
     """While one run is inside, a second one writes nothing; then it goes on with what the first has made."""
     code = (
-        "import sys; from datetime import datetime, UTC; from pathlib import Path; from plugins.pki.store import Store\n"
+        "import sys; from datetime import datetime, UTC; from pathlib import Path\n"
+        "from plugins.pki.store import Store\n"
         "store = Store(Path(sys.argv[1]), 'demo'); print('ready', flush=True)\n"
         "print(store.ensure_authority('ovn', datetime.now(UTC), master=None).changed)\n"
     )
