@@ -58,6 +58,8 @@ KINDS = {
     "lose-network": Kind(
         Place.HOST, "the NIC's move into its bridge fails: the host is away until it takes the change back by itself"
     ),
+    "firewall": Kind(Place.HOST, "nothing gets through to PORT (6081, udp/6081), else to any", ("port",)),
+    "clock-skew": Kind(Place.HOST, "the clock is SECONDS (default 60) ahead, or behind where negative", ("seconds",)),
     "fact": Kind(Place.HOST, "a look sees NAME=VALUE instead of what is there", ("*",)),
     "fail": Kind(Place.SCRIPT, "the step fails with OUTPUT", ("output",)),
     "disk-full": Kind(Place.SCRIPT, "a step that changes something fails for want of space"),
@@ -76,7 +78,7 @@ KINDS = {
 }
 COMMON = ("times", "after")
 _AT = ("before", "middle")
-_NUMBERS = {"seconds": r"\d+(\.\d+)?", "times": r"\d+", "after": r"\d+", "status": r"\d{1,3}"}
+_NUMBERS = {"seconds": r"-?\d+(\.\d+)?", "times": r"\d+", "after": r"\d+", "status": r"\d{1,3}"}
 _OPTION = re.compile(r",(?=[\w.-]+=)")
 
 

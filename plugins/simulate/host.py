@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from plugins.simulate.faults import Fault
@@ -48,6 +49,21 @@ class Timing:
     take_back: float = 20.0
 
 
+@dataclass
+class Listening:
+    """Ports that answer a token until a moment, or until all `expected` probes (NAME:PROTO:PORT) were `seen`."""
+
+    until: float
+    ports: set[tuple[str, int]]
+    expected: frozenset[str] | None = None
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing listens any more."""
+        return monotonic() >= self.until or (self.expected is not None and self.expected <= self.seen)
+
+
 class SimulatedHost:
     """One host of a World."""
 
@@ -56,7 +72,8 @@ class SimulatedHost:
         self.connections: set[Connected] = set()
         self.scripts: set[Running] = set()
         self.on_door: Callable[[], None] = lambda: None
-        self._up = True
+        self.listeners: dict[str, Listening] = {}
+        self.up = True
         self._holder: object | None = None
         self._owner = ""
         self.cluster_owner, self.cluster_beat = "", 0.0
@@ -70,7 +87,7 @@ class SimulatedHost:
     def door(self) -> Door:
         """What a client meets now."""
         closed = self._lasting("closed")
-        if not self._up or closed is not None:
+        if not self.up or closed is not None:
             return Door.CLOSED
         if self._lasting("silent"):
             return Door.SILENT
@@ -92,6 +109,17 @@ class SimulatedHost:
         if kind in {"closed", "locked", "cluster-locked"}:
             found = (each for each in found if not each.over)
         return next(found, None)
+
+    @property
+    def clock_skew(self) -> float:
+        """Seconds by which the host's clock is ahead."""
+        skew = self._lasting("clock-skew")
+        return skew.seconds(60.0) if skew else 0.0
+
+    def blocked(self, proto: str, port: int) -> bool:
+        """Whether a firewall drops what comes to this port."""
+        walls = self.world.faults.of(self.name, ("firewall",))
+        return any(wall.text("port", f"{proto}/{port}") in {str(port), f"{proto}/{port}"} for wall in walls)
 
     def seen(self, name: str, value: str) -> str:
         """Give what a look sees: `value`, or what a fault shows instead."""
@@ -155,11 +183,12 @@ class SimulatedHost:
             script.kill()
         self.scripts.clear()
         self._holder = None
+        self.listeners.clear()
         self._later(seconds, self._boot)
 
     def power_on(self) -> None:
         """Boot a host that is down; one that is up stays as it is."""
-        if not self._up:
+        if not self.up:
             self._boot()
 
     def _boot(self) -> None:
@@ -167,12 +196,12 @@ class SimulatedHost:
         self._back()
 
     def _down(self) -> None:
-        self._up = False
+        self.up = False
         self.on_door()
         self.drop_connections()
 
     def _back(self) -> None:
-        self._up = True
+        self.up = True
         self.on_door()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:

@@ -9,6 +9,8 @@ from uuid import uuid4
 from plugins.simulate.files import Entry, Files, Kind
 
 LOADED_AT_BOOT = "/etc/modules-load.d/ovn-runbooks.conf"
+SYSTEM_ID = "/etc/openvswitch/system-id.conf"
+OPEN_VSWITCH = "Open_vSwitch ."
 # What Debian's packages bring, as far as the verbs look at it. "static" units are started by another.
 PACKAGE_UNITS = {
     "openvswitch-switch": {"openvswitch-switch": "enabled", "ovsdb-server": "static", "ovs-vswitchd": "static"},
@@ -69,6 +71,9 @@ class HostState:
     role: str
     address: str
     nic: str = "eth0"
+    mtu: int = 1500
+    address_at: str = ""
+    """The interface that has the address: the NIC, or the bridge that it moved into."""
     boot_id: str = field(default_factory=lambda: str(uuid4()))
     machine_id: str = field(default_factory=lambda: uuid4().hex)
     tick: int = 0
@@ -76,12 +81,21 @@ class HostState:
     units: dict[str, Unit] = field(default_factory=lambda: {"ssh": Unit("enabled", active=True)})
     modules: list[str] = field(default_factory=list)
     files: Files = field(default_factory=Files)
+    network: str = ""
+    """Where a change of the network stands: applying, waiting, confirmed or taken-back."""
+    network_token: str = ""
     ensured: list[str] = field(default_factory=list)
+    ovs: dict[str, dict[str, str]] = field(default_factory=dict)
+    nb: dict[str, dict[str, str]] = field(default_factory=dict)
+    sb: dict[str, dict[str, str]] = field(default_factory=dict)
+    chassis: dict[str, list[str]] = field(default_factory=dict)
+    """Of the southbound database: encapsulation and address by chassis name."""
     reboot_required: str = ""
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         """Give a new host the folders that every machine has."""
+        self.address_at = self.address_at or self.nic
         for folder in () if self.files.entries else _FOLDERS:
             self.files.place(folder, Entry(Kind.DIRECTORY))
 
@@ -99,18 +113,35 @@ class HostState:
         found = self.units.get(unit)
         return found is not None and found.active
 
+    @staticmethod
+    def candidate(pattern: str) -> str:
+        """Give the version that the package lists have for a pattern such as `3.5.*`; an empty one takes any."""
+        return pattern.replace("*", "0-simulated") or "1.0-simulated"
+
     def install(self, package: str, version: str) -> None:
         """Install a package: its services are there, and run."""
         self.packages[package] = version
         now = self.next_tick()
         for name, enabled in PACKAGE_UNITS.get(package, {}).items():
             self.units.setdefault(name, Unit(enabled, active=True, since=now))
+        if package == "openvswitch-switch" and not self.ovs:
+            self._first_start()
         if package in PACKAGE_FOLDERS and self.files.at(PACKAGE_FOLDERS[package]) is None:
             self.files.place(PACKAGE_FOLDERS[package], Entry(Kind.DIRECTORY, changed=now))
 
+    def _first_start(self) -> None:
+        identity = str(uuid4())
+        self.ovs[OPEN_VSWITCH] = {"external_ids:system-id": identity, "external_ids:hostname": self.name}
+        self.files.place(SYSTEM_ID, Entry(Kind.FILE, "644", "root:root", f"{identity}\n", self.next_tick()))
+
     def start(self, unit: str) -> None:
-        """Start, or start anew, a service and the static ones that belong to it."""
+        """Start, or start anew, a service and the static ones that belong to it.
+
+        Open vSwitch takes its identity from its file at every start.
+        """
         now = self.next_tick()
+        if unit == "openvswitch-switch" and (identity := (self.files.text(SYSTEM_ID) or "").strip()):
+            self.ovs[OPEN_VSWITCH]["external_ids:system-id"] = identity
         for name in (unit, *self._followers(unit)):
             self.units[name].active, self.units[name].since = True, now
 
@@ -126,6 +157,10 @@ class HostState:
     def boot(self) -> None:
         """Come up again: /run is empty, what is enabled runs, modules are those that the files name."""
         self.boot_id, self.reboot_required = str(uuid4()), ""
+        if self.network in {"applying", "waiting"}:  # nothing of it lasts until it is confirmed
+            self.address_at = self.nic
+            self.ovs.pop(f"Bridge br{self.nic}", None)
+        self.network = self.network_token = ""
         self.files.remove("/run")
         self.files.place("/run", Entry(Kind.DIRECTORY))
         self.modules = sorted(set((self.files.text(LOADED_AT_BOOT) or "").split()))

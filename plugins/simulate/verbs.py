@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from plugins.simulate import verbs_files, verbs_lock, verbs_reboot, verbs_system
+from plugins.simulate import (
+    verbs_facts,
+    verbs_files,
+    verbs_lock,
+    verbs_network,
+    verbs_ovn,
+    verbs_ovs,
+    verbs_probe,
+    verbs_reboot,
+    verbs_system,
+)
 from plugins.simulate.vocabulary import Verb
 
 VERBS: dict[str, Verb] = {
@@ -10,4 +20,9 @@ VERBS: dict[str, Verb] = {
     **verbs_system.VERBS,
     **verbs_reboot.VERBS,
     **verbs_lock.VERBS,
+    **verbs_facts.VERBS,
+    **verbs_probe.VERBS,
+    **verbs_ovs.VERBS,
+    **verbs_ovn.VERBS,
+    **verbs_network.VERBS,
 }

@@ -38,7 +38,8 @@ def _look_content(play: Play, path: str, mode: str, owner: str, content: str) ->
     return Seen(1, unified(old, content, label, path).rstrip("\n") + "\n")
 
 
-def _act_file(play: Play, path: str, mode: str, owner: str, content: str) -> None:
+def act_file(play: Play, path: str, mode: str, owner: str, content: str) -> None:
+    """Write a file as a whole."""
     state = play.host.state
     state.files.place(path, Entry(Kind.FILE, mode.removeprefix("0"), owner, content, state.next_tick()))
 
@@ -57,7 +58,7 @@ def act_line(play: Play, path: str, line: str) -> None:
         raise ActFailedError(f"{path}: Is a directory")
     before = entry.content.rstrip("\n") + "\n" if entry is not None and entry.content.rstrip("\n") else ""
     mode, owner = (entry.mode, entry.owner) if entry is not None else ("644", "root:root")
-    _act_file(play, path, mode, owner, f"{before}{line}\n")
+    act_file(play, path, mode, owner, f"{before}{line}\n")
 
 
 def _look_directory(play: Play, path: str, mode: str, owner: str) -> Seen:
@@ -104,8 +105,8 @@ def _path(path: str, *_: str) -> str:
 
 
 VERBS: dict[str, Verb] = {
-    "file": StepVerb(lambda path, *_: f"file {path}", _look_file, _act_file, 4, 4, _path),
-    "secret_file": StepVerb(lambda path, *_: f"file {path}", _look_secret, _act_file, 4, 4, _path),
+    "file": StepVerb(lambda path, *_: f"file {path}", _look_file, act_file, 4, 4, _path),
+    "secret_file": StepVerb(lambda path, *_: f"file {path}", _look_secret, act_file, 4, 4, _path),
     "line": StepVerb(lambda path, line: f"line {line} in {path}", _look_line, act_line, 2, 2, _path),
     "directory": StepVerb(lambda path, *_: f"directory {path}", _look_directory, _act_directory, 3, 3, _path),
     "link": StepVerb(lambda path, *_: f"link {path}", _look_link, _act_link, 2, 2, _path),

@@ -32,7 +32,7 @@ def _act_package(play: Play, *wants: str) -> None:
         name, _, version = want.partition("=")
         have = state.packages.get(name, "")
         if not have or (version and not fnmatchcase(have, version)):
-            state.install(name, version.replace("*", "-simulated").lstrip("-") or "1.0")
+            state.install(name, state.candidate(version))
     if play.host.strike(("want-reboot",)):
         state.reboot_required = "a package asks for a reboot (/run/reboot-required)"
 

@@ -1,0 +1,26 @@
+"""Simulated twin of gather."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plugins.simulate.effects import Part
+from plugins.simulate.facts import FACTS
+from plugins.simulate.vocabulary import FreeVerb, Verb
+from plugins.steps import Status
+
+if TYPE_CHECKING:
+    from plugins.simulate.play import Play
+
+
+def _gather(play: Play, *wants: str) -> Part:
+    yield from play.begin("gather facts" if len(wants) > 2 else f"gather {' '.join(wants)}")
+    for want in wants:
+        name, _, words = want.partition("=")
+        if name not in FACTS:
+            yield from play.fail(f"there is no fact {name}")
+        yield from play.fact(name, play.host.seen(name, FACTS[name](play.host, *words.split())))
+    yield from play.report(Status.OK)
+
+
+VERBS: dict[str, Verb] = {"gather": FreeVerb(_gather, 1, None)}
