@@ -62,6 +62,7 @@ def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: 
 def plan_of(
     runbook: Runbook, nornir: Nornir, context: RunContext, selected: tuple[str, ...], pairs: list[Pair]
 ) -> RunPlan:
+    """Sum up what is about to run, for whoever watches it."""
     stages = {pair.stage for pair in pairs}
     hosts = {pair.host for pair in pairs} | set(selected)
     return RunPlan(

@@ -138,7 +138,8 @@ def _not_started(task: Task, done: Completed) -> str:
 def _reboot(task: Task, asked: StepsResult) -> StepsResult:
     from tasks.reboot_host import reboot_host  # noqa: PLC0415  # which is itself made of scripts
 
-    return reboot_host(task, boot_id=asked.facts.get("boot_id", ""))
+    result: StepsResult = reboot_host(task, boot_id=asked.facts.get("boot_id", ""))
+    return result
 
 
 def _confirm(task: Task, asked: StepsResult) -> StepsResult:

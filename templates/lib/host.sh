@@ -295,7 +295,7 @@ _ensure_act() { eval "$3"; }
 # reboot_when POLICY: POLICY is needed, always or never. The script ends here, and its task reboots the
 # host and runs it again.
 reboot_when() {
-  local reason=''
+  local reason='' boot
   _begin 'reboot when needed'
   _reboot_reason
   reason=$REPLY
@@ -308,6 +308,8 @@ reboot_when() {
   elif ((STEPS_DRY_RUN)); then
     _report would-change
   else
+    read -r boot </proc/sys/kernel/random/boot_id
+    _fact boot_id "$boot"
     ASKS=reboot
     _report changed
     _end 0

@@ -24,10 +24,12 @@ class Said:
 
     @property
     def steps(self) -> list[Step]:
+        """The steps, in order."""
         return self.transcript.steps
 
     @property
     def statuses(self) -> list[str]:
+        """How each step ended."""
         return [step.status.value for step in self.steps]
 
 

@@ -164,8 +164,9 @@ def test_a_daemon_holds_neither_the_lock_nor_the_lines(run: Run, tmp_path: Path)
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_a_script_cut_in_the_middle_runs_nothing(run: Run, tmp_path: Path, share: float) -> None:
+def test_a_script_cut_in_the_middle_runs_nothing(tmp_path: Path, share: float) -> None:
     """Wherever the line is cut while sending, no step runs."""
     script = assemble(f"file {tmp_path}/x 0644 root:root x", marker="@m ", dry_run=False, wait=1, owner="test").encode()
     cut = script[: min(int(len(script) * share), len(script) - 3)]
@@ -174,7 +175,8 @@ def test_a_script_cut_in_the_middle_runs_nothing(run: Run, tmp_path: Path, share
     assert b"@m" not in done.stdout
 
 
-def test_a_held_lock_is_free_when_its_holder_is_gone(run: Run) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_held_lock_is_free_when_its_holder_is_gone() -> None:
     """The cluster's lock refuses a second holder, says who has it, and lives as long as its input."""
     script = assemble("hold_lock alice 60\n", marker="@m ", dry_run=False, wait=5, owner="alice")
     inside = 'IFS= read -r n; IFS= read -r -d "" -N "$n" s; eval "$s"'

@@ -63,7 +63,7 @@ def test_nul_bytes_are_refused() -> None:
         quote("a\0b")
 
 
-def test_a_script_cut_anywhere_runs_nothing(tmp_path: object) -> None:
+def test_a_script_cut_anywhere_runs_nothing() -> None:
     """The body is a function that only the last line calls."""
     script = assemble("ensure x false true\n", marker="@m ", dry_run=False, wait=1, owner="o")
     assert script.rstrip("\n").rsplit("\n", 1)[1] == "steps_run steps_body"
