@@ -25,12 +25,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Join names by commas; beyond `most` of them, say how many more there are."""
+    """Join names by commas, or say "none"; beyond `most` of them, say how many more there are."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return (", ".join(names[:most]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
 def suggestion(word: str, known: Sequence[str], what: str) -> str:
     """Say what to write instead of the unknown `word`; `what` names the known ones in the plural."""
     meant = nearest(word, known)
-    return f"did you mean {quoted(meant)}?" if meant else f"{what}: {listed(known) or 'none'}"
+    return f"did you mean {quoted(meant)}?" if meant else f"{what}: {listed(known)}"

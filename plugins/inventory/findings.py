@@ -11,6 +11,7 @@ from plugins.words import plain
 _SECRET_KEY = re.compile(r"passw|passphrase|passwd|pwd|secret|token|credential|private_?key|api_?key", re.IGNORECASE)
 # Below a key for a secret only these are shown: anything else may be the secret, written in the wrong place.
 _SOURCES = frozenset({"env", "file", "command"})
+_NAME = re.compile(r"[A-Za-z_-]+")
 HIDDEN = "(hidden)"
 
 
@@ -36,8 +37,13 @@ def is_secret(path: Sequence[str]) -> bool:
 
 def shown(path: Sequence[str]) -> str:
     """Join keys to what an error shows; below a key for a secret unknown ones are hidden."""
-    keys = [
-        HIDDEN if is_secret(path[:place]) and key not in _SOURCES and not key.isdecimal() else plain(key)
-        for place, key in enumerate(path)
-    ]
-    return ".".join(keys)
+    return ".".join(_shown(path[:place], key) for place, key in enumerate(path))
+
+
+def _shown(above: Sequence[str], key: str) -> str:
+    if is_secret(above):
+        return key if key in _SOURCES or key.isdecimal() else HIDDEN
+    if is_secret([key]):  # `password hunter2` without its colon is a key
+        name = _NAME.match(key)
+        return plain(key) if name and name[0] == key else (name[0] if name else "") + HIDDEN
+    return plain(key)
