@@ -200,7 +200,7 @@ _gather_nics() {
   [[ -n $found ]]
 }
 _gather_nic_manager() {
-  if _read_text "/run/systemd/netif/links/$2" && [[ $REPLY == *ADMIN_STATE=* && $REPLY != *ADMIN_STATE=unmanaged* ]]; then
+  if _read_text "/run/systemd/netif/links/$2" && [[ $REPLY == *NETWORK_FILE=/* ]]; then
     REPLY=networkd
   elif _read_text "/run/NetworkManager/devices/$2" && [[ $REPLY == *managed=true* || $REPLY == *managed=1* ]]; then
     REPLY=NetworkManager

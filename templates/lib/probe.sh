@@ -34,8 +34,8 @@ listen() {
   _report ok
 }
 
-# unlisten TOKEN [NAME:PROTO:PORT]...: stop answering TOKEN; where NAMEs are given, as soon as each has probed its
-# port with it, and without waiting here for that. TOKEN all: every token, at once.
+# unlisten TOKEN [NAME:PROTO:PORT[:BYTES]]...: stop answering TOKEN, at once or, where NAMEs are given, soon after
+# each of them has probed its port with it; nobody waits here for that. TOKEN all: every token, at once.
 unlisten() {
   local sockets said
   if [[ $1 == all ]]; then _begin 'unlisten all'; else _begin 'unlisten'; fi
@@ -189,14 +189,13 @@ sub serve {
     my $left = 3600;
     for my $token (@tokens) {
       my $rest = $l->{until}{$token} - now();
-      if ($rest <= 0) { delete $l->{until}{$token} } elsif ($rest < $left) { $left = $rest }
+      if ($rest <= 0) { drop($l, $token) } elsif ($rest < $left) { $left = $rest }
     }
     last unless %{ $l->{until} };
     my %by_fd = map { fileno($_) => $_ } $l->{control}, values %{ $l->{port} }, map { $_->{socket} } values %{ $l->{reader} };
     my $bits = "";
     vec($bits, $_, 1) = 1 for keys %by_fd;
-    # The end of the select comes too early rather than never; one of a token is looked at above.
-    next if select(my $ready = $bits, undef, undef, $left < 5 ? $left + 0.02 : 5) <= 0;
+    next if select(my $ready = $bits, undef, undef, $left + 0.02) <= 0;
     for my $fd (grep { vec($ready, $_, 1) } keys %by_fd) { serve_one($l, $fd, $by_fd{$fd}) }
   }
 }
@@ -241,12 +240,12 @@ sub read_one {
   delete $l->{reader}{$fd};
 }
 
-# A question is: greeting, token, name of who asks, newline; then padding.
+# A question is: greeting, token, name of who asks, bytes if it is padded, newline; then padding.
 sub asked {
   my ($l, $port, $line) = @_;
-  my ($token, $name) = $line =~ /^$GREETING ([0-9A-Za-z]+) (\S+)\n/ or return;
+  my ($token, $name, $bytes) = $line =~ /^$GREETING ([0-9A-Za-z]+) (\S+)(?: (\d+))?\n/ or return;
   exists $l->{until}{$token} or return;
-  $l->{seen}{$token}{"$name:$port"} = 1;
+  $l->{seen}{$token}{ join ":", $name, $port, $bytes // () } = 1;
   return $token;
 }
 
@@ -257,15 +256,18 @@ sub control {
   if ($token eq "all") { drop($l, $_) for keys %{ $l->{until} } }
   elsif (exists $l->{until}{$token}) {
     $l->{expected}{$token} = \@rest;
-    drop_if_done($l, $token);
+    @rest ? drop_if_done($l, $token) : drop($l, $token);
   }
   return ".\n";
 }
 
+# The last answer may be lost on its way: who asks again has two seconds more.
 sub drop_if_done {
   my ($l, $token) = @_;
   my $expected = $l->{expected}{$token} or return;
-  drop($l, $token) unless grep { !$l->{seen}{$token}{$_} } @$expected;
+  return if grep { !$l->{seen}{$token}{$_} } @$expected;
+  my $soon = now() + 2;
+  $l->{until}{$token} = $soon if $soon < $l->{until}{$token};
 }
 
 # With the last token the ports are closed, before the answer to unlisten goes out.
@@ -307,7 +309,7 @@ sub start_probe {
   my ($name, $target) = @_;
   my ($proto, $address, $port, $token, $bytes) = split /:/, $target;
   my $p = { proto => $proto, token => $token, sent => 0, label => join(":", grep { defined } $proto, $address, $port, $bytes) };
-  $p->{question} = "$GREETING " . ($token // "") . " $name\n";
+  $p->{question} = join(" ", $GREETING, $token // "", $name, $bytes // ()) . "\n";
   socket($p->{socket}, AF_INET, $proto eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0) or die "socket: $!\n";
   nonblocking($p->{socket});
   if ($bytes) {

@@ -1,0 +1,74 @@
+"""What the checks of one host compare its facts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from plugins.checks.facts import HostFacts, Nic
+from plugins.inventory.model import ClusterSettings, HostSettings, Role
+from plugins.releases import Release, Requirements
+
+GENEVE_PORT = 6081  # UDP; IANA's, RFC 8926
+# Outer IPv4 20, UDP 8, Geneve 8 with OVN's one option 8, inner Ethernet 14.
+GENEVE_OVERHEAD = 58
+# What a pod must be able to send in one packet, and what a cloud with an MTU of 1460 still has room for.
+POD_MTU = 1400
+# The kernel's modules of a release are loaded later; these are what scripts themselves need. Each with its package.
+TOOLS = {"flock": "util-linux", "timeout": "coreutils", "perl": "perl-base", "ip": "iproute2"}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One host of the inventory, with the cluster and the release; `master` is the master's address."""
+
+    settings: HostSettings
+    cluster: ClusterSettings
+    release: Release
+    master: IPv4Address
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What will be installed here: NAME or NAME=VERSION."""
+        return self.release.packages.get(self.settings.role, ())
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Kernel modules that this host's datapath needs."""
+        return self.release.kernel_modules if self.settings.datapath == "system" else ()
+
+    @property
+    def requirements(self) -> Requirements:
+        """The least that the host must have."""
+        found = self.release.requirements.get(self.settings.role)
+        if found is None:
+            raise ValueError(f"release {self.release.name} has no requirements for the role {self.settings.role}")
+        return found
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """Ports of OVN's databases, which the master serves."""
+        return f"tcp:{self.cluster.northbound_port}", f"tcp:{self.cluster.southbound_port}"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Ports that this host will serve."""
+        served = self.databases if self.settings.role is Role.MASTER else ()
+        return *served, f"udp:{GENEVE_PORT}"
+
+
+def tunnel_nic(facts: HostFacts, wanted: str | None) -> Nic | None:
+    """Give the NIC that carries the tunnels: the wanted one, else the default route's; None when there is none.
+
+    When the NIC is already in its bridge (breth0 for eth0), the default route is the bridge's.
+    """
+    nics = facts.nics
+    name = wanted or facts.may_be_empty("default_nic")
+    inside = name.removeprefix("br")
+    return nics.get(inside if name != inside and inside in nics else name)
+
+
+def tunnel_mtu(facts: HostFacts, settings: HostSettings) -> int | None:
+    """Give the greatest packet that the host sends between hosts, in bytes; None without a NIC."""
+    nic = tunnel_nic(facts, settings.nic)
+    return None if nic is None else min(nic.mtu, settings.mtu or nic.mtu)

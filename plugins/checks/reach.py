@@ -1,0 +1,180 @@
+"""Ports between hosts: who probes whom, and what the answers mean.
+
+Every host probes the master, and its two neighbours in a ring of all hosts; so each link of the ring is probed both
+ways, and the number of probes grows with the hosts and not with their pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from plugins.checks.cluster import Cluster, Member
+from plugins.checks.facts import HostFacts
+from plugins.checks.model import Rule, Verdict, failed, note, ok
+from plugins.words import listed
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to a port of another host.
+
+    `port` is PROTO:PORT. `token` is what the listener there answers; without one a TCP connection is enough, as OVN
+    itself has the port. `size` pads it to an IP packet of that many bytes. `reason` says why it is not asked at all.
+    """
+
+    to: Member
+    port: str
+    token: str = ""
+    size: int | None = None
+    reason: str = ""
+
+    @property
+    def target(self) -> str:
+        """The word for the verb `probe`."""
+        return self._word(self.token)
+
+    @property
+    def fact(self) -> str:
+        """The name of the fact with the answer."""
+        return f"probe {self._word('')}"
+
+    def expectation(self, me: str) -> str:
+        """The word for the verb `unlisten` on the other side."""
+        return ":".join([me, self.port, *([str(self.size)] if self.size else [])])
+
+    @property
+    def words(self) -> str:
+        """The port in an operator's words."""
+        proto, _, port = self.port.partition(":")
+        size = f" with packets of {self.size} bytes" if self.size else ""
+        return f"{proto.upper()} {port} of {self.to.name} ({self.to.address}){size}"
+
+    def _word(self, token: str) -> str:
+        proto, _, port = self.port.partition(":")
+        size = [str(self.size)] if self.size else []
+        return ":".join([proto, str(self.to.address), port, *([token] if token else []), *size])
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one host probes: `databases` of the master, `tunnels` of the master and the neighbours, small and full."""
+
+    databases: tuple[Probe, ...] = ()
+    tunnels: tuple[Probe, ...] = ()
+    full: tuple[Probe, ...] = ()
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """All that are really asked."""
+        return tuple(probe for probe in (*self.databases, *self.tunnels, *self.full) if not probe.reason)
+
+
+def plan(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> Reach:
+    """Decide what `cluster.me` probes."""
+    me = cluster.me
+    masters = [member for member in cluster.others if member.master]
+    peers = list(dict.fromkeys([*(each.name for each in masters), *(each.name for each in neighbours(cluster))]))
+    members = {member.name: member for member in cluster.others}
+    tunnels = [_probe(members[name], tunnel_port) for name in peers]
+    return Reach(
+        databases=tuple(_probe(master, port) for master in masters for port in database_ports if not me.master),
+        tunnels=tuple(tunnels),
+        full=tuple(_full(me, probe) for probe in tunnels if not probe.reason),
+    )
+
+
+def neighbours(cluster: Cluster) -> list[Member]:
+    """Give the next and the previous host of the ring; fewer than three hosts have one or none."""
+    ring = cluster.ring
+    here = next(number for number, member in enumerate(ring) if member.name == cluster.me.name)
+    around = [ring[(here + 1) % len(ring)], ring[here - 1]]
+    return list({member.name: member for member in around if member.name != cluster.me.name}.values())
+
+
+def expected_probes(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> list[str]:
+    """Name all probes that others make of `cluster.me`, as words for the verb `unlisten`."""
+    askers = cluster.others if cluster.me.master else [*neighbours(cluster)]
+    return [
+        probe.expectation(asker.name)
+        for asker in askers
+        for probe in plan(Cluster(asker, cluster.ring), database_ports, tunnel_port).probes
+        if probe.to.name == cluster.me.name and probe.token
+    ]
+
+
+def _probe(to: Member, port: str) -> Probe:
+    token = to.facts.texts.get("listen_token", "")
+    try:
+        listen = to.facts.listen(port)
+    except ValueError as error:
+        return Probe(to, port, reason=str(error))
+    if listen.listening:
+        return Probe(to, port, token) if token else Probe(to, port, reason="nothing for listen_token")
+    # Open vSwitch answers to no UDP question; a connection to a database that is there proves enough.
+    return Probe(to, port) if port.startswith("tcp:") else Probe(to, port, reason=f"in use by {listen.holder}")
+
+
+def _full(me: Member, probe: Probe) -> Probe:
+    """The same question as large as both ends send their packets."""
+    try:
+        size = min(me.facts.number("tunnel_mtu"), probe.to.facts.number("tunnel_mtu"))
+    except ValueError as error:
+        return Probe(probe.to, probe.port, reason=str(error))
+    return Probe(probe.to, probe.port, probe.token, size)
+
+
+def _answers(facts: HostFacts, probes: tuple[Probe, ...]) -> Iterator[tuple[Probe, str]]:
+    for probe in probes:
+        yield probe, probe.reason or facts.text(probe.fact)
+
+
+def _judged(facts: HostFacts, probes: tuple[Probe, ...]) -> Verdict | None:
+    if not probes:
+        return None
+    answers = list(_answers(facts, probes))
+    bad = [f"{probe.words}: {answer}" for probe, answer in answers if answer != "open" and not probe.reason]
+    skipped = [f"{probe.words}: not asked, {answer}" for probe, answer in answers if probe.reason]
+    if bad:
+        return failed(listed([*bad, *skipped], 6))
+    if skipped:
+        return note(listed(skipped, 6), todo="what OVN has already is looked at when the overlay is verified")
+    return ok(f"open: {listed([probe.words for probe in probes], 4)}")
+
+
+def databases(facts: HostFacts, reach: Reach) -> Verdict | None:
+    """A chassis reaches the master's databases."""
+    return _judged(facts, reach.databases)
+
+
+def tunnels(facts: HostFacts, reach: Reach) -> Verdict | None:
+    """Tunnel packets come through."""
+    return _judged(facts, reach.tunnels)
+
+
+def path_mtu(facts: HostFacts, reach: Reach) -> Verdict | None:
+    """Tunnel packets of full size come through, where small ones do."""
+    small = {probe.to.name for probe, answer in _answers(facts, reach.tunnels) if answer == "open"}
+    return _judged(facts, tuple(probe for probe in reach.full if probe.to.name in small))
+
+
+REACH_RULES: tuple[Rule[Reach], ...] = (
+    Rule(
+        "reach-databases",
+        "the master's database ports open from every other host",
+        "let these ports through: firewalls, security groups; wrong-answer: is another machine at that address?",
+        databases,
+    ),
+    Rule(
+        "reach-tunnels",
+        "UDP 6081 (Geneve) open to the master and to both neighbours in a ring of all hosts",
+        "let UDP 6081 through in both directions: firewalls, security groups, routes",
+        tunnels,
+    ),
+    Rule(
+        "path-mtu",
+        "packets as large as both NICs send, undivided",
+        "find what drops large packets on the way (VPN, tunnel, switch), or write a smaller mtu: in the inventory",
+        path_mtu,
+    ),
+)

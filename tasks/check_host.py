@@ -1,0 +1,79 @@
+"""Preflight of one host: is it fit for what the runbook will do to it. Changes nothing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+
+from nornir.core.task import Task
+
+from plugins.checks.clock import clock_facts
+from plugins.checks.expected import TOOLS, Expected, tunnel_mtu
+from plugins.checks.facts import HostFacts
+from plugins.checks.host import HOST_RULES
+from plugins.checks.model import REMEDY, Check, Grade, judge_all
+from plugins.connections import shell_of
+from plugins.context import context_of
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.steps import Status, Step, StepsResult
+from tasks.run_script import run_script
+
+LISTEN_SECONDS = 300  # until every other host has got through its own preflight, and probed
+
+
+def check_host(task: Task) -> StepsResult:
+    """Gather facts, judge them by every check, and listen on the ports that other hosts will probe.
+
+    All checks are made, so one run shows all that is wrong. The facts go on with the result, with these of
+    our own: `listen_token`, `tunnel_mtu` (bytes) and the two that bound when `clock` was read.
+    """
+    expected = _expected(task)
+    token = secrets.token_hex(8)
+    shell_of(task)  # the time to connect must not count as the clock's error
+    asked = time.time()
+    result = run_script(
+        task,
+        "linux/check_host.sh.j2",
+        tools=tuple(TOOLS),
+        modules=expected.modules,
+        packages=expected.packages,
+        ports=expected.ports,
+        token=token,
+        seconds=LISTEN_SECONDS,
+    )
+    answered = time.time()
+    if result.failed:
+        return _unfit(task, result)
+    facts = {**result.facts, **clock_facts(asked, answered, result.steps), "listen_token": token}
+    facts |= _tunnel(facts, expected)
+    checks = tuple(check.step() for check in judge_all(HOST_RULES, HostFacts(facts), expected))
+    judged = StepsResult(task.host, (*result.steps, *checks), facts)
+    judged.todo = REMEDY if judged.failed else ""
+    return judged
+
+
+def _expected(task: Task) -> Expected:
+    context = context_of(task)
+    everyone = (host_settings(host) for host in task.nornir.inventory.hosts.values())
+    master = next(settings.address for settings in everyone if settings.role is Role.MASTER)
+    return Expected(host_settings(task.host), context.cluster, context.release, master)
+
+
+def _tunnel(facts: Mapping[str, str], expected: Expected) -> dict[str, str]:
+    try:
+        mtu = tunnel_mtu(HostFacts(facts), expected.settings)
+    except ValueError:  # which fails the checks that need it
+        return {}
+    return {} if mtu is None else {"tunnel_mtu": str(mtu)}
+
+
+def _unfit(task: Task, result: StepsResult) -> StepsResult:
+    """Put the library's refusal to run as somebody else than root in the words of a check."""
+    last = result.steps[-1]
+    if last.name != "privileges" or last.status is not Status.FAILED:
+        return result
+    rule = next(rule for rule in HOST_RULES if rule.id == "privileges")
+    step: Step = Check(Grade.FAILED, last.message, rule.wanted, rule.todo, rule.id).step()
+    return StepsResult(task.host, (*result.steps[:-1], step), result.facts, REMEDY)

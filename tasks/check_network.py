@@ -1,0 +1,62 @@
+"""Compare hosts with each other and probe the ports between them. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nornir.core.task import Task
+
+from plugins.checks.cluster import COMPARE_RULES, Cluster, Member
+from plugins.checks.expected import GENEVE_PORT
+from plugins.checks.facts import HostFacts
+from plugins.checks.model import REMEDY, judge_all
+from plugins.checks.reach import REACH_RULES, expected_probes, plan
+from plugins.context import context_of
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.steps import Status, Step, StepsResult
+from tasks.run_script import run_script
+
+
+def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
+    """Judge this host against the others of `gathered` (results of check_host), and probe master and neighbours.
+
+    Only hosts whose preflight went well are compared and probed. The listener that check_host started here ends when
+    all others have probed it, or by itself.
+    """
+    ring = _members(task, gathered)
+    me = next((member for member in ring if member.name == task.host.name), None)
+    if me is None:
+        message = "seen no preflight of this host; wanted one to compare with; a note only: run preflight, too"
+        return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
+    cluster = Cluster(me, ring)
+    settings = context_of(task).cluster
+    ports = (f"tcp:{settings.northbound_port}", f"tcp:{settings.southbound_port}"), f"udp:{GENEVE_PORT}"
+    reach = plan(cluster, *ports)
+    result = run_script(
+        task,
+        "linux/check_network.sh.j2",
+        name=me.name,
+        targets=[probe.target for probe in reach.probes],
+        token=me.facts.texts["listen_token"],
+        expected=expected_probes(cluster, *ports),
+    )
+    if result.failed:
+        return result
+    compared = judge_all(COMPARE_RULES, me.facts, cluster)
+    reached = judge_all(REACH_RULES, HostFacts(result.facts), reach)
+    checks = tuple(check.step() for check in (*compared, *reached))
+    judged = StepsResult(task.host, (*result.steps, *checks), result.facts)
+    judged.todo = REMEDY if judged.failed else ""
+    return judged
+
+
+def _members(task: Task, gathered: Mapping[str, StepsResult]) -> tuple[Member, ...]:
+    """Give the gathered hosts in the inventory's order, which is the order of the ring."""
+    members = []
+    for name, host in task.nornir.inventory.hosts.items():
+        if name in gathered and "listen_token" in gathered[name].facts:
+            settings = host_settings(host)
+            facts = HostFacts(gathered[name].facts)
+            members.append(Member(name, settings.address, settings.role is Role.MASTER, facts))
+    return tuple(members)
