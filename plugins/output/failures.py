@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
-from plugins.output.lines import Indented, unwrapped
+from plugins.output.lines import Indented, Stripped, unwrapped
 from plugins.output.text import MORE, duration, log_name, one_line, plural, safe, status_word, unnamed
 from plugins.results import RunResult, StageResult
 from plugins.steps import Status, Step
@@ -81,7 +81,7 @@ def _block(same: Sequence[Failure], log_folder: Path | None) -> Iterator[Rendera
     head = f"{plural(len(same), 'host')}: {first.stage.name}{at}"
     if len(same) == 1:
         head = f"{first.host}: {first.stage.name}{at}, after {duration(first.stage.seconds)}"
-    yield Text.assemble((status_word(first.stage.status), "bold red"), "  ", (head, "bold"))
+    yield Stripped(Text.assemble((status_word(first.stage.status), "bold red"), "  ", (head, "bold")))
     if len(same) > 1:
         yield Indented(listed([failure.host for failure in same], _NAMES))
         if any(failure.seen != first.seen for failure in same):

@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from plugins.output.cells import ABSENT, COUNTS, Line, count, flowing, short, style, word
+from plugins.output.lines import Indented, Stripped
 from plugins.output.text import duration
 from plugins.results import RunPlan, StageResult
 from plugins.steps import Status
 
 _GAP = 2
+_FLOW = 20  # cells that a column of running text needs at least
 _UNBROKEN = 7  # cells of a heading; a longer one may take two lines
 _SQUEEZED = {"changed": "chgd", "failed": "fail"}
 _LEGEND = {"+": "+3: changed 3", "~": "~4: would change 4", "-": "-: not run on this host"}
@@ -23,21 +25,24 @@ _LEGEND = {"+": "+3: changed 3", "~": "~4: would change 4", "-": "-: not run on 
 
 @dataclass(frozen=True)
 class Grid:
-    """Headings, rows of cells, which columns are numbers, and what needs an explanation."""
+    """Headings, rows of cells, which columns are numbers, what needs an explanation, whether the last column wraps."""
 
     headings: list[str]
     rows: list[list[Text]]
     numbers: frozenset[int]
     legend: str = ""
     gap: int = _GAP
+    flows: bool = False
 
     @property
     def width(self) -> int:
-        """Terminal cells that the grid needs when nothing is wrapped."""
+        """Terminal cells that the grid needs when nothing but a last column that flows is wrapped."""
         columns = [
             max(map(cell_len, (*name.splitlines(), *(row[i].plain for row in self.rows))))
             for i, name in enumerate(self.headings)
         ]
+        if self.flows:
+            columns[-1] = min(columns[-1], _FLOW)
         return sum(columns) + self.gap * (len(columns) - 1)
 
 
@@ -53,7 +58,8 @@ def host_table(lines: Sequence[Line], plan: RunPlan, width: int) -> RenderableTy
         table.add_column(Text(heading), justify=justify, no_wrap=right, overflow="fold")
     for row in grid.rows:
         table.add_row(*row)
-    return Group(table, Text(grid.legend, style="dim")) if grid.legend else table
+    shown = Stripped(table)
+    return Group(shown, Indented(grid.legend, "dim", "")) if grid.legend else shown
 
 
 def _grids(lines: Sequence[Line], stages: Sequence[str], change: Status) -> Iterator[Grid]:
@@ -66,6 +72,7 @@ def _grids(lines: Sequence[Line], stages: Sequence[str], change: Status) -> Iter
     broken = _matrix(lines, stages, used, short, _broken)
     yield from (broken, _squeezed(broken))
     yield _flow(lines, stages, used)
+    yield _flow(lines, stages, ())
 
 
 def _matrix(
@@ -112,17 +119,17 @@ def _squeezed(grid: Grid) -> Grid:
 
 
 def _flow(lines: Sequence[Line], stages: Sequence[str], counts: Sequence[Status]) -> Grid:
-    headings = ["host", "role", *(COUNTS[status] for status in counts), "time", "stages"]
+    """Tell the stages in one column of running text; without `counts`, beside the host's name and nothing else."""
+    headings = ["host", "role", *(COUNTS[status] for status in counts), "time"] if counts else ["host"]
     rows = [
         [
             Text(line.name, style="bold"),
-            Text(line.host.role),
-            *_numbers(line, counts),
+            *((Text(line.host.role), *_numbers(line, counts)) if counts else ()),
             Text(" · ").join(Text(said, style=said_style) for said, said_style in flowing(line.host, stages)),
         ]
         for line in lines
     ]
-    return Grid(headings, rows, frozenset(range(2, len(headings) - 1)))
+    return Grid([*headings, "stages"], rows, frozenset(range(2, len(headings))), flows=True)
 
 
 def _numbers(line: Line, counts: Sequence[Status]) -> list[Text]:

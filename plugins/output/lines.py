@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
 
@@ -29,3 +30,18 @@ class Indented:
 def unwrapped(text: str, style: str = "") -> Text:
     """Keep commands and paths in one piece, however long they are; print with `crop=False`."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
+@dataclass(frozen=True)
+class Stripped:
+    """Whatever is drawn, without the spaces that only fill up its lines."""
+
+    inner: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in console.render_lines(self.inner, options, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            yield from line[:-1]
+            yield from (Segment(last.text.rstrip(), last.style) for last in line[-1:])
+            yield Segment.line()

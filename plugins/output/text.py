@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +18,8 @@ _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 def safe(text: str) -> str:
     """Make text fit to be shown and kept: no secret, no control character, nothing UTF-8 cannot encode."""
+    if not text:
+        return text
     # JSON can carry half a surrogate pair, which no file and no terminal would take.
     return visible(redact(text)).encode("utf-8", "backslashreplace").decode()
 
@@ -43,6 +46,8 @@ def fit_name(name: str, width: int) -> str:
 
 def duration(seconds: float) -> str:
     """Write a time span: `12.3 s`, `4m 05s`, `1h 02m`."""
+    if not math.isfinite(seconds):
+        return "?"
     if seconds < 59.95:
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from plugins.output.text import one_line
+from plugins.output.text import one_line, plural
 from plugins.processors.base import RunProcessor
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Guard(RunProcessor):
         if self._first is None:
             return ""
         reason = one_line(str(self._first)) or type(self._first).__name__
-        return f"{self.name}: {reason} ({self._lost} not taken in; the run itself is not affected)"
+        return f"{self.name}: {reason} ({plural(self._lost, 'event')} lost; the run itself is not affected)"
 
     def _guarded(self, call: Callable[..., None]) -> Callable[..., None]:
         def guarded(*args: Any, **kwargs: Any) -> None:

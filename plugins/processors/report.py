@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from datetime import datetime
@@ -71,7 +72,7 @@ def report(result: RunResult) -> dict[str, Any]:
             "dry_run": plan.dry_run,
             "started": _time(result.started),
             "finished": _time(result.finished),
-            "seconds": round(result.seconds, 3),
+            "seconds": _seconds(result.seconds),
             "exit_code": result.exit_code,
         },
         "hosts": {name: _host(host) for name, host in result.hosts.items()},
@@ -82,7 +83,7 @@ def _host(host: HostResult) -> dict[str, Any]:
     return {
         "role": host.role,
         "status": host.status.value,
-        "seconds": round(host.seconds, 3),
+        "seconds": _seconds(host.seconds),
         "stages": [_stage(stage) for stage in host.stages],
     }
 
@@ -91,7 +92,7 @@ def _stage(stage: StageResult) -> dict[str, Any]:
     return {
         "name": stage.name,
         "status": stage.status.value,
-        "seconds": round(stage.seconds, 3),
+        "seconds": _seconds(stage.seconds),
         "started": None if stage.started is None else _time(stage.started),
         "steps": [_step(step, stage) for step in (*stage.steps, *_reason(stage))],
     }
@@ -102,7 +103,7 @@ def _step(step: Step, stage: StageResult) -> dict[str, Any]:
     return {
         "name": safe(step.name),
         "status": step.status.value,
-        "seconds": round(step.seconds, 3),
+        "seconds": _seconds(step.seconds),
         "diff": safe(step.diff),
         "message": safe(said),
     }
@@ -116,6 +117,11 @@ def _reason(stage: StageResult) -> list[Step]:
         name = "connect" if stage.status is StageStatus.UNREACHABLE else stage.name
         return [Step(name, Status.FAILED, message=stage.message)]
     return []
+
+
+def _seconds(seconds: float) -> float:
+    # A host can say NaN, which Python writes and no other reader takes.
+    return round(seconds, 3) if math.isfinite(seconds) else 0.0
 
 
 def _time(moment: datetime) -> str:
