@@ -91,7 +91,10 @@ class HostResult:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run is about to do: `stages` in order, `hosts` as name to role, in inventory order."""
+    """What a run is about to do: `stages` in order, `hosts` as name to role, in inventory order.
+
+    `work` maps a host to its own stages, where that is known; a host that is left out has all of them.
+    """
 
     run_id: str
     runbook: str
@@ -101,6 +104,7 @@ class RunPlan:
     dry_run: bool
     stages: tuple[str, ...]
     hosts: dict[str, str]
+    work: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass

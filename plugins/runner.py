@@ -27,6 +27,7 @@ from plugins.inventory.model import ClusterSettings, Role
 from plugins.locks import MasterLock, local_lock
 from plugins.output.console import make_console, make_processors, show_result
 from plugins.processors.base import RunProcessor
+from plugins.processors.report import check_report_path
 from plugins.releases import load_release
 from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
 from plugins.scheduler import Outcome, Scheduler
@@ -57,6 +58,8 @@ def _run(runbook: Runbook, options: Options) -> int:
     nornir = init(options.inventory, settings)
     cluster: ClusterSettings = nornir.inventory.defaults.data["cluster"]
     run_id = new_run_id()
+    if options.report is not None:
+        check_report_path(options.report)
     context = RunContext(
         settings=settings,
         cluster=cluster,
@@ -94,6 +97,8 @@ def _shown(
     try:
         for watcher in watchers:
             watcher.run_started(plan)
+            for name, skipped in _windows(plan).items():
+                watcher.stage_settled(name, skipped)
         result = _execute(runbook, nornir, context, plan, pairs, options, running, console)
         for watcher in watchers:
             watcher.run_completed(result)
@@ -183,6 +188,12 @@ def _close_all(nornir: Nornir) -> None:
         thread.join(timeout=3)
 
 
+def _windows(plan: RunPlan) -> dict[str, StageResult]:
+    """Give the results of Windows hosts, which no stage is for yet."""
+    skipped = StageResult(plan.stages[0], StageStatus.SKIPPED, message="no Windows tasks yet")
+    return {name: skipped for name, role in plan.hosts.items() if role == Role.WINDOWS.value and name not in plan.work}
+
+
 def _result(
     runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, tuple[str, str]]
 ) -> RunResult:
@@ -193,12 +204,11 @@ def _result(
                 host.stages.append(found)
                 host.seconds += found.seconds
     for name, (stage_name, step) in running.items():
+        if name not in hosts:  # one that was only looked at
+            continue
         message = f"interrupted while {step} was running; the script goes on to its end on the host"
         hosts[name].stages.append(StageResult(stage_name, StageStatus.SKIPPED, message=message))
-    for host in hosts.values():
-        if not host.stages and host.role == Role.WINDOWS.value:
-            host.stages.append(
-                StageResult(plan.stages[0] if plan.stages else "", StageStatus.SKIPPED, message="no Windows tasks yet")
-            )
+    for name, skipped in _windows(plan).items():
+        hosts[name].stages.append(skipped)
     words = {name: ": ".join(where) for name, where in running.items()}
     return RunResult(plan, started, datetime.now(UTC), 0, hosts, words)

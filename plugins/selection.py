@@ -65,6 +65,9 @@ def plan_of(
     """Sum up what is about to run, for whoever watches it."""
     stages = {pair.stage for pair in pairs}
     hosts = {pair.host for pair in pairs} | set(selected)
+    work: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        work[pair.host] = (*work.get(pair.host, ()), pair.stage)
     return RunPlan(
         run_id=context.run_id,
         runbook=runbook.name,
@@ -72,7 +75,8 @@ def plan_of(
         cluster=context.cluster.name,
         release=context.release.name,
         dry_run=context.dry_run,
-        stages=tuple(stage.name for stage in runbook.stages if stage.name in stages),
+        stages=tuple(stage.name for stage in runbook.stages if stage.name in stages) or (runbook.stages[0].name,),
+        work=work,
         hosts={name: host_settings(host).role.value for name, host in nornir.inventory.hosts.items() if name in hosts},
     )
 

@@ -13,6 +13,7 @@ Every other line is output: it goes to the host's log and is never taken for any
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from nornir.core.inventory import Host
 from nornir.core.task import Result
 
 LINE_LIMIT = 2 * 1024 * 1024  # bytes; a longer line is cut for the log and cannot be a step line
-# C0 but tab and newline, DEL, C1, and the characters that reorder or hide text on a terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# C0 but tab and newline, DEL, C1, the characters that reorder or hide text on a terminal, and lone surrogates,
+# which no file can hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class Status(StrEnum):
@@ -115,12 +117,19 @@ def parse_line(raw: bytes, marker: str) -> Event:
         return Garbled(visible(text))
 
 
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError("not a time")
+    return seconds
+
+
 def _event(line: Mapping[str, Any]) -> Event:
     if "step" in line:
         return Step(
             name=visible(str(line["step"])),
             status=Status(line["status"]),
-            seconds=float(line["seconds"]),
+            seconds=_seconds(line["seconds"]),
             diff=visible(str(line.get("diff", ""))),
             message=visible(str(line.get("message", ""))),
             output=visible(str(line.get("output", ""))),

@@ -97,7 +97,7 @@ class Board:
         """Take in a stage's final result, which replaces what was counted while it ran."""
         with self._row(host) as row:
             row.seconds += result.seconds
-            row.done = row.done or result.name == self.plan.stages[-1]
+            row.done = row.done or result.name == self._last(host)
             for step in result.steps:
                 row.settled[step.status] = row.settled.get(step.status, 0) + 1
             if result.status.bad and row.failure is None:
@@ -110,6 +110,10 @@ class Board:
                 if row.failure is None or result.status.bad:
                     row.stage = result.name
             self._place(row)
+
+    def _last(self, host: str) -> str:
+        """Name the stage after which `host` has nothing left to do."""
+        return (self.plan.work.get(host) or self.plan.stages)[-1]
 
     @contextmanager
     def _row(self, host: str) -> Iterator[Row]:
