@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nornir.core import Nornir
 
 ROOT = Path(__file__).resolve().parent.parent
+STATE_VARIABLE = "OVN_RUNBOOKS_STATE"  # wins over config.yaml; simulated hosts keep their state apart by it
 STATE_FOLDER = "~/.local/state/ovn-runbooks"
 _HINTS: Hints = {
     "num_workers": ("the runbooks choose the runner's threads", "write user_defined.workers"),
@@ -101,6 +102,8 @@ def load_settings(path: Path) -> Settings:
         else:
             if not findings:
                 given = {key: getattr(config.user_defined, key) for key in UserDefined.model_fields}
+                if os.environ.get(STATE_VARIABLE):
+                    given["state_folder"] = os.environ[STATE_VARIABLE]
                 return Settings(**given, inventory_folder=config.inventory.options.folder)
     raise SettingsError("\n".join(map(str, findings)))
 

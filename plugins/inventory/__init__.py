@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from nornir.core.inventory import Host
+from typing import TYPE_CHECKING
 
 from plugins.errors import InventoryError, UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings
+
+if TYPE_CHECKING:  # the command line's --help needs the settings and not Nornir
+    from nornir.core.inventory import Host
 
 __all__ = ["cluster_settings", "host_settings", "read_secrets"]
 

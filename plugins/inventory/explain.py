@@ -69,7 +69,11 @@ def explained(
 ) -> Iterator[Finding]:
     """Yield one finding for each error that `model` had with what stands at the path `at` of the document."""
     for detail in error.errors(include_url=False):
-        path = tuple(str(part) for part in detail["loc"] if part != "[key]")
+        place = detail["loc"]
+        # pydantic says so when it is a label's key that is wrong; a key may really be called so, too.
+        if place[-1:] == ("[key]",) and detail["type"] != "extra_forbidden" and len(place) > 1:
+            place = place[:-1]
+        path = tuple(str(part) for part in place)
         # The first key may be a host's name, which is no secret whatever it looks like.
         secret = is_secret([*at[1:], *path])
         if detail["type"] == "extra_forbidden":

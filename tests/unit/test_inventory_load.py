@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from plugins.errors import InventoryError
@@ -460,6 +460,7 @@ def test_any_yaml_is_either_loaded_or_explained(tmp_path, hosts, groups, default
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(entry={"[key]": None}, data={"labels": {"[key]": 1, "a b": "c"}})
 @given(entry=st.dictionaries(KEYS, TREES, max_size=4), data=st.dictionaries(KEYS, TREES, max_size=4))
 def test_any_host_is_either_loaded_or_explained(tmp_path, entry, data):
     """Whatever one host holds in an otherwise sound inventory, it loads or is explained at that host."""

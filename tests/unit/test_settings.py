@@ -29,6 +29,7 @@ def findings(folder: Path, text: str) -> list[str]:
 def test_the_shipped_file_says_the_defaults(monkeypatch):
     """config.yaml names every setting with its default, and Nornir itself can read it."""
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("OVN_RUNBOOKS_STATE", raising=False)
     settings = load_settings(ROOT / "config.yaml")
     assert settings == Settings()
     config = Config.from_file(str(ROOT / "config.yaml"))
@@ -36,8 +37,9 @@ def test_the_shipped_file_says_the_defaults(monkeypatch):
     assert config.logging.enabled is False
 
 
-def test_settings_are_read(tmp_path):
+def test_settings_are_read(tmp_path, monkeypatch):
     """What is written counts; relative paths start at the file's folder."""
+    monkeypatch.delenv("OVN_RUNBOOKS_STATE", raising=False)
     text = SOUND + "user_defined: {workers: 5, script_deadline: 1.5, log_folder: l, state_folder: s, lock_wait: 0}\n"
     settings = load(tmp_path, text)
     assert (settings.workers, settings.script_deadline, settings.keep_logs) == (5, 1.5, 20)
@@ -54,6 +56,7 @@ def test_xdg_state_home_moves_the_default_alone(tmp_path, monkeypatch):
     """XDG_STATE_HOME counts while the default is in force, written or not; a relative one is ignored."""
     default = "user_defined: {state_folder: ~/.local/state/ovn-runbooks}\n"
     monkeypatch.setenv("HOME", "/home/ops")
+    monkeypatch.delenv("OVN_RUNBOOKS_STATE", raising=False)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     assert load(tmp_path, SOUND + default).state_folder == Path("/home/ops/.local/state/ovn-runbooks")
     monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
@@ -62,6 +65,15 @@ def test_xdg_state_home_moves_the_default_alone(tmp_path, monkeypatch):
     assert load(tmp_path, SOUND + "user_defined: {state_folder: ~/s}").state_folder == Path("/home/ops/s")
     monkeypatch.setenv("XDG_STATE_HOME", "xdg")
     assert load(tmp_path, SOUND).state_folder == Path("/home/ops/.local/state/ovn-runbooks")
+
+
+def test_the_state_folder_s_own_variable_wins(tmp_path, monkeypatch):
+    """OVN_RUNBOOKS_STATE wins over what is written; an empty one is none."""
+    text = SOUND + "user_defined: {state_folder: s}\n"
+    monkeypatch.setenv("OVN_RUNBOOKS_STATE", "/elsewhere")
+    assert load(tmp_path, text).state_folder == Path("/elsewhere")
+    monkeypatch.setenv("OVN_RUNBOOKS_STATE", "")
+    assert load(tmp_path, text).state_folder == tmp_path / "s"
 
 
 @pytest.mark.parametrize(
