@@ -39,7 +39,8 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise RunbookError(f"{command[0]}: no end after {timeout:.0f} s") from error
     if check and done.returncode != 0:
-        raise RunbookError(f"{_shown(command)}: exit status {done.returncode}\n{tail(done.stderr or done.stdout)}")
+        said = tail(f"{done.stdout}\n{done.stderr}".strip())
+        raise RunbookError(f"{_shown(command)}: exit status {done.returncode}\n{said}")
     return done
 
 

@@ -19,7 +19,7 @@ from plugins.lab.machine import nameservers
 from plugins.lab.options import USER, LabHost
 from plugins.lab.parallel import each, raise_all
 from plugins.lab.power import machine_has_systemd, start, stop
-from plugins.lab.progress import Say, silent, timed
+from plugins.lab.progress import Say, timed
 from plugins.lab.ready import Power, look, not_up
 from plugins.lab.recipe import Recipe
 from plugins.lab.seed import seeds_for, write_disk
@@ -45,7 +45,8 @@ def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> None:
             write_disk(folder.path / "disk", layers, seeds_for(host, folder, lab.network, dns, login))
             folder.write_spec(_spec(lab, host, layers))
 
-        with timed(say, f"bare disks for {_names(bare)}"):
+        doing = "switch off and make bare" if fresh else "bare disks for"
+        with timed(say, f"{doing} {_names(bare)}"):
             each(bare, make)
     if used_layers(lab) != set(recipe.layers):
         say("the recipe of the image has changed since some hosts were made: `up --fresh` makes them anew")
@@ -105,11 +106,9 @@ def wait_all(lab: LabState, seconds: float, say: Say) -> None:
         raise_all(errors)
 
 
-def switch_off(folders: Sequence[HostFolder], say: Say = silent) -> None:
+def switch_off(folders: Sequence[HostFolder]) -> None:
     """Power hosts off and leave nothing running of them."""
-    if folders:
-        with timed(say, f"switch off {', '.join(folder.name for folder in folders)}"):
-            each(folders, stop)
+    each(folders, stop)
 
 
 def discard(folder: HostFolder) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from plugins.errors import RunbookError
 from plugins.lab.commands import run, tail
-from plugins.lab.lock import is_held, locked
+from plugins.lab.lock import is_in_use, locked
 from plugins.lab.options import USER
 from plugins.lab.progress import Say, timed
 from plugins.lab.recipe import APT_CONF, FILES, PACKAGES, Recipe
@@ -47,7 +47,7 @@ def ensure_layers(images: Path, recipe: Recipe, say: Say) -> tuple[Path, ...]:
 def remove_unused(images: Path, used: Collection[str]) -> None:
     """Delete cached layers that are not named in `used` and that no running host, of any lab, stands on."""
     for layer in images.glob("*-*"):
-        if layer.is_dir() and layer.name not in used and not is_held(layer):
+        if layer.is_dir() and layer.name not in used and not is_in_use(layer):
             shutil.rmtree(layer)
 
 

@@ -44,8 +44,6 @@ def up(options: LabOptions | None = None, say: Say = print) -> LabState:
         for folder in surplus(lab):
             with timed(say, f"remove {folder.name}"):
                 discard(folder)
-        if options.fresh:
-            switch_off([lab.host_folder(host) for host in lab.hosts], say)
         if made := network.ensure(lab.network):
             say(f"network {lab.network.subnet}: made {', '.join(made)}")
         make_disks(lab, recipe, say, fresh=options.fresh)

@@ -42,18 +42,27 @@ def _take(handle: int, path: Path, what: str, wait: float) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock now, for itself or shared. A file left by a dead one does not count."""
+    """Whether a process holds the lock for itself now. A file left by a dead one does not count."""
+    return not _free(path, fcntl.LOCK_SH)
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a process holds the folder by `in_use` now."""
+    return not _free(folder, fcntl.LOCK_EX)
+
+
+def _free(path: Path, kind: int) -> bool:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
         return True
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     finally:
         os.close(handle)
-    return False
+    return True
 
 
 @contextmanager
