@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any
 
 from nornir.core import Nornir
+from nornir.core.inventory import Host
+from nornir.core.processor import Processors
 from nornir.core.task import AggregatedResult, MultiResult, Task
 
 from plugins.connections import close_shell
@@ -22,7 +24,7 @@ from plugins.looks import Looks
 from plugins.processors.base import RunProcessor
 from plugins.results import StageResult, StageStatus
 from plugins.stages import Runbook, Stage
-from plugins.steps import Status, StepsResult
+from plugins.steps import Status, Step, StepsResult
 
 logger = logging.getLogger("runbooks")
 TICK = 0.5  # seconds between looks at the stop flag
@@ -118,15 +120,22 @@ class Scheduler:
         parameters: dict[str, Any] = {}
         if stage.gathers:
             parameters["gathered"] = dict(self.outcome.gathered.get(stage.gathers, {}))
+        heard = _Heard()
         task = Task(
             stage.task,
             self._nornir,
             global_dry_run=dry_run,
-            processors=self._processors,
+            processors=Processors([*self._processors, heard]),
             name=stage.name,
             **parameters,
         )
-        return task.start(self._nornir.inventory.hosts[host])
+        multi = task.start(self._nornir.inventory.hosts[host])
+        # Checks that a task makes in Python are steps, too, and nobody has heard of them yet.
+        for step in getattr(multi[0], "steps", ()):
+            if step not in heard.steps:
+                for processor in self._listeners():
+                    processor.step_completed(task, task.host, step)
+        return multi
 
     def _take_in(self, pair: Pair, attempt: _Attempt) -> None:
         first = attempt.multi[0]
@@ -165,6 +174,16 @@ class Scheduler:
 
     def _listeners(self) -> list[RunProcessor]:
         return [processor for processor in self._processors if isinstance(processor, RunProcessor)]
+
+
+class _Heard(RunProcessor):
+    """Remembers the steps that were told of while the task ran."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def step_completed(self, task: Task, host: Host, step: Step) -> None:  # noqa: ARG002
+        self.steps.append(step)
 
 
 @dataclass(frozen=True)
