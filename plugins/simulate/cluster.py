@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from plugins.errors import UsageError
 from plugins.simulate.faults import parse_fault
 from plugins.simulate.host import Timing
 from plugins.simulate.layout import Access, PlannedHost, plan, write_inventory
+from plugins.words import quoted, suggestion
 
 DESCRIPTORS_PER_HOST = 4  # a port, a connection at either end, one to spare
 DESCRIPTORS_BESIDE = 200
@@ -52,7 +54,7 @@ class SimulatedCluster:
         self.options = options or Options()
         self.hosts: list[PlannedHost] = plan(self.options.count, self.options.windows)
         for fault in self.options.faults:
-            parse_fault(fault)
+            self._check(fault)
         raise_descriptor_limit(len(self.hosts))
         self.folder = folder or Path(tempfile.mkdtemp(prefix="ovn-runbooks-simulated-"))
         self._temporary = folder is None
@@ -67,12 +69,16 @@ class SimulatedCluster:
     @property
     def state_folder(self) -> Path:
         """Where runs against these hosts keep their state."""
-        return self.folder / "state"
+        return self.folder / "state" / "ovn-runbooks"
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make a runbook use these hosts and nothing of the operator's own state."""
-        return {"OVN_RUNBOOKS_INVENTORY": str(self.inventory), "OVN_RUNBOOKS_STATE": str(self.state_folder)}
+        return {
+            "OVN_RUNBOOKS_INVENTORY": str(self.inventory),
+            "OVN_RUNBOOKS_STATE": str(self.state_folder),
+            "XDG_STATE_HOME": str(self.state_folder.parent),
+        }
 
     @property
     def pid(self) -> int:
@@ -146,6 +152,13 @@ class SimulatedCluster:
             opened.write(content)
         return file
 
+    def _check(self, text: str) -> None:
+        """Refuse a fault that could never strike."""
+        fault = parse_fault(text)
+        served = [host.name for host in self.hosts if host.role != "windows"]
+        if not fnmatch.filter(served, fault.host):
+            raise UsageError(f"fault {quoted(text)}: {suggestion(fault.host, served, 'the simulated hosts are')}")
+
     def state(self, host: str) -> dict[str, Any]:
         """Give a host's whole state as plain values (see plugins.simulate.state)."""
         found: dict[str, Any] = self._ask({"do": "state", "host": host})["state"]
@@ -153,6 +166,7 @@ class SimulatedCluster:
 
     def add_fault(self, fault: str) -> None:
         """Give the hosts one more fault, from now on; raises UsageError."""
+        self._check(fault)
         self._ask({"do": "add fault", "fault": fault})
 
     def clear_faults(self) -> None:
@@ -162,6 +176,10 @@ class SimulatedCluster:
     def power_on(self, host: str) -> None:
         """Boot a host that did not come back."""
         self._ask({"do": "power on", "host": host})
+
+    def guard(self, pid: int | None) -> None:
+        """Have a child of this process ended (SIGTERM) should this process vanish; None takes that back."""
+        self._ask({"do": "guard", "pid": pid})
 
     def running_scripts(self) -> int:
         """Count the scripts that run on all hosts."""

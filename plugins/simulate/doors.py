@@ -16,6 +16,7 @@ from plugins.simulate.world import World
 PORT = 2222
 BLOCKS = range(16, 251)  # second number of the loopback addresses that one set of hosts has
 _TRIES = 20
+_SETTLED = 5.0  # seconds
 _PATIENCE = 0.1  # seconds between tries to have a port again
 Listener = asyncio.AbstractServer | asyncssh.SSHAcceptor
 
@@ -89,6 +90,11 @@ class Doors:
             backlog=16,
         )
 
+    async def settled(self) -> None:
+        """Wait until every port is as its host wants it, for a moment where one cannot be had."""
+        if tasks := [door.task for door in self._doors.values() if door.task]:
+            await asyncio.wait(tasks, timeout=_SETTLED)
+
     def close(self) -> None:
         """Close all ports and connections."""
         for door in self._doors.values():
@@ -105,13 +111,13 @@ class _DoorOf:
         self._host, self._doors = host, doors
         self._now = Door.CLOSED
         self._listener: Listener | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     def changed(self) -> None:
         """Follow the host: a port closes at once, and opens as soon as it can be had."""
         if self._host.door is not self._now:
             self.close()
-            self._task = asyncio.get_running_loop().create_task(self._follow())
+            self.task = asyncio.get_running_loop().create_task(self._follow())
 
     async def _follow(self) -> None:
         while True:
@@ -130,8 +136,8 @@ class _DoorOf:
 
     def close(self) -> None:
         """Close the port."""
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
         if self._listener is not None:
             self._listener.close()
         self._listener, self._now = None, Door.CLOSED

@@ -7,9 +7,12 @@ with one line. It ends when its input ends, that is also when whoever started it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
+import math
+import os
 import shutil
 import signal
 import sys
@@ -20,7 +23,7 @@ import asyncssh
 
 from plugins.errors import UsageError
 from plugins.simulate.doors import Doors, HostKeys
-from plugins.simulate.faults import FaultBook, parse_fault
+from plugins.simulate.faults import Fault, parse_fault
 from plugins.simulate.host import Timing
 from plugins.simulate.server import Logins
 from plugins.simulate.state import HostState
@@ -33,38 +36,66 @@ class Service:
     """Answers requests about the hosts."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        self._guarded: int | None = None
         self.world = World(
             [HostState(**host) for host in settings["hosts"]],
             asyncio.get_running_loop(),
-            faults=FaultBook(parse_fault(text) for text in settings["faults"]),
             timing=Timing(**settings["timing"]),
             sudo_password=settings["sudo_password"],
         )
         keys = HostKeys(*(asyncssh.import_private_key(settings[name]) for name in ("host_key", "other_key")))
         logins = Logins(tuple(settings["users"]), settings["login_key"], settings["login_password"])
         self.doors = Doors(self.world, keys, logins)
+        for text in settings["faults"]:
+            self.add(parse_fault(text))
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one request; an unknown one is a KeyError."""
+    def add(self, fault: Fault) -> None:
+        """Give the hosts a fault; one that ends by itself may open a port then."""
+        self.world.faults.add(fault)
+        seconds = fault.seconds(math.inf)
+        if fault.kind == "closed" and seconds != math.inf:
+            self.world.call_later(seconds, self.look_at_doors)
+
+    def look_at_doors(self) -> None:
+        """Let every host see anew what a client should meet."""
+        for host in self.world.hosts.values():
+            host.on_door()
+
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one request, when all ports are as they should be; an unknown one is a KeyError."""
+        await self.doors.settled()
         match request["do"]:
             case "state":
                 return {"state": self.world.hosts[request["host"]].state.as_json()}
             case "add fault":
-                self.world.faults.add(parse_fault(request["fault"]))
+                self.add(parse_fault(request["fault"]))
             case "clear faults":
                 self.world.faults.clear()
             case "power on":
                 self.world.hosts[request["host"]].power_on()
+            case "guard":
+                self.guard(request["pid"])
+                return {}
             case "busy":
                 return {"scripts": sum(len(host.scripts) for host in self.world.hosts.values())}
             case other:
                 raise KeyError(other)
-        for host in self.world.hosts.values():
-            host.on_door()
+        self.look_at_doors()
+        await self.doors.settled()
         return {}
 
+    def guard(self, pid: int | None) -> None:
+        """Have process `pid` ended with this one; None: nobody. A handle never means another process."""
+        if self._guarded is not None:
+            os.close(self._guarded)
+        self._guarded = None if pid is None else os.pidfd_open(pid)
+
     def stop(self) -> None:
-        """Close all ports, and end all scripts."""
+        """Close all ports, end all scripts, and the process that is guarded."""
+        if self._guarded is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._guarded, signal.SIGTERM)
+            self.guard(None)
         self.doors.close()
         for host in self.world.hosts.values():
             for script in list(host.scripts):
@@ -84,7 +115,7 @@ async def serve() -> None:
             gc.collect()
             gc.freeze()
             while request := await lines.readline():
-                _say(_answered(service, request))
+                _say(await _answered(service, request))
         finally:
             service.stop()
             await asyncio.sleep(0)
@@ -93,10 +124,10 @@ async def serve() -> None:
             shutil.rmtree(Path(folder), ignore_errors=True)
 
 
-def _answered(service: Service, request: bytes) -> dict[str, Any]:
+async def _answered(service: Service, request: bytes) -> dict[str, Any]:
     try:
-        return service.answer(json.loads(request))
-    except (UsageError, KeyError) as error:
+        return await service.answer(json.loads(request))
+    except (UsageError, KeyError, ProcessLookupError) as error:
         return {"error": str(error)}
 
 

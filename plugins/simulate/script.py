@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from plugins.scripts import BODY, END, BodyError, Call, calls, libraries, verbs
 
-_SETTINGS = re.compile(r"STEPS_MARK=@[0-9a-f]{32} \0STEPS_DRY_RUN=[01]\0STEPS_WAIT=\d+\0STEPS_OWNER=.*", re.DOTALL)
+_SETTINGS = re.compile(r"STEPS_MARK=@[0-9a-f]{8,64} \0STEPS_DRY_RUN=[01]\0STEPS_WAIT=\d+\0STEPS_OWNER=.*", re.DOTALL)
 _OPENING = f"\nsteps_body() {{\n{BODY}\n"
 _CLOSING = f"\n{END}\n}}\nsteps_run steps_body"
 _KNOWN_MOST = 256  # library texts remembered by hash

@@ -32,10 +32,12 @@ class Exec(asyncssh.SSHServerSession[bytes]):
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._drive: Drive | None = None
         self._command = ""
+        self._status: int | None = None
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """Hook of asyncssh."""
         self._channel = chan
+        chan.set_write_buffer_limits(0)  # so that resume_writing tells that all is sent
 
     def exec_requested(self, command: str) -> bool:
         """Hook of asyncssh; a shell, a terminal or a subsystem is refused by not being asked for."""
@@ -74,10 +76,20 @@ class Exec(asyncssh.SSHServerSession[bytes]):
             self._channel.write_stderr(data)
 
     def finish(self, status: int) -> None:
-        """Wire."""
-        if self._channel is not None and not self._channel.is_closing():
-            self._channel.write_eof()  # before the status, as OpenSSH has it
-            self._channel.exit(status)
+        """Wire: the status goes out after all output, and after its end, as OpenSSH has it."""
+        self._status = status
+        if self._channel is not None and not self._channel.get_write_buffer_size():
+            self._exit()
+
+    def resume_writing(self) -> None:
+        """Hook of asyncssh: the client has taken all."""
+        if self._status is not None:
+            asyncio.get_running_loop().call_soon(self._exit)
+
+    def _exit(self) -> None:
+        if self._channel is not None and self._status is not None and not self._channel.is_closing():
+            self._channel.write_eof()
+            self._channel.exit(self._status)
 
     def drop(self) -> None:
         """Wire."""

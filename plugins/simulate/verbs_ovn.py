@@ -68,8 +68,7 @@ def _await_connected(play: Play, seconds: str) -> Part:
         yield from play.fail(f"{message} after {seconds} s", output="simulated: ovn-controller.log is empty")
 
 
-# Nothing takes time here: SECONDS is not waited for.
-def _look_chassis(play: Play, name: str, kind: str, address: str, seconds: str) -> Seen:  # noqa: ARG001
+def _look_chassis(play: Play, name: str, kind: str, address: str, *_seconds: str) -> Seen:
     if nothing := no_database(play.host) or needs(play.host, "ovn-sbctl"):
         return nothing
     remote = play.host.state.ovs.get(OPEN_VSWITCH, {}).get("external_ids:ovn-remote", "")
@@ -80,12 +79,13 @@ def _look_chassis(play: Play, name: str, kind: str, address: str, seconds: str) 
     register(play.host)
     master = master_of(play.host)
     rows = master.state.chassis if master else {}
-    stale = "".join(f"-chassis {other} at {address}\n" for other, end in rows.items() if end[1] == address and other != name)
+    others = [other for other, end in rows.items() if end[1] == address and other != name]
+    stale = "".join(f"-chassis {other} at {address}\n" for other in others)
     missing = "" if rows.get(name) == [kind, address] else f"+chassis {name} at {kind} {address}\n"
     return Seen(1, stale + missing) if stale or missing else AS_WANTED
 
 
-def _act_chassis(play: Play, name: str, kind: str, address: str, seconds: str) -> None:  # noqa: ARG001
+def _act_chassis(play: Play, name: str, _kind: str, address: str, *_seconds: str) -> None:
     master = master_of(play.host)
     if master is not None:
         for other in [other for other, end in master.state.chassis.items() if end[1] == address and other != name]:

@@ -31,9 +31,18 @@ class World:
     ) -> None:
         self.faults = faults or FaultBook()
         self.timing = timing or Timing()
-        self._timers = timers
-        self.hosts = {state.name: SimulatedHost(state, self, sudo_password) for state in states}
-        self._by_address = {host.state.address: host for host in self.hosts.values()}
+        self._timers, self._sudo_password = timers, sudo_password
+        self.hosts: dict[str, SimulatedHost] = {}
+        self._by_address: dict[str, SimulatedHost] = {}
+        for state in states:
+            self.ensure(state)
+
+    def ensure(self, state: HostState) -> SimulatedHost:
+        """Give the host of that name; where there is none, it begins with `state`."""
+        if state.name not in self.hosts:
+            host = SimulatedHost(state, self, self._sudo_password)
+            self.hosts[state.name] = self._by_address[state.address] = host
+        return self.hosts[state.name]
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something in a while."""
