@@ -22,7 +22,7 @@ from plugins.context import RunContext, attach, new_run_id
 from plugins.errors import LockedError, UnreachableError, UsageError
 from plugins.filters import select
 from plugins.graph import Graph, Pair
-from plugins.inventory import host_settings
+from plugins.inventory import host_settings, read_secrets
 from plugins.inventory.model import ClusterSettings, Role
 from plugins.locks import MasterLock, local_lock
 from plugins.output.console import make_console, make_processors, show_result
@@ -72,6 +72,7 @@ def _run(runbook: Runbook, options: Options) -> int:
     attach(nornir, context)
     selected = select(nornir, options.hosts, options.roles, options.expression)
     pairs = pairs_of(runbook, nornir, selected, options)
+    read_secrets(nornir.inventory.hosts[host] for host in {pair.host for pair in pairs})
     plan = plan_of(runbook, nornir, context, selected, pairs)
     with ExitStack() as stack:
         if runbook.changes and not options.dry_run:

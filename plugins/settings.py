@@ -13,6 +13,7 @@ from plugins.inventory.documents import read
 from plugins.inventory.explain import Hints, explained
 from plugins.inventory.model import Model
 from plugins.paths import LocatedPath
+from plugins.secret import SecretSource
 
 if TYPE_CHECKING:
     from nornir.core import Nornir
@@ -50,7 +51,7 @@ class UserDefined(Model):
     script_deadline: Seconds = 900.0
     reboot_deadline: Seconds = 600.0
     network_confirm_deadline: Seconds = 90.0
-    lock_wait: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 0.0
+    authority_passphrase: SecretSource | None = None
 
 
 class Settings(UserDefined):
