@@ -45,8 +45,10 @@ def _look_service(play: Play, name: str, *wants: str) -> Seen:
     for want in wants:
         if want in {"enabled", "disabled"}:
             seen = unit.enabled
-        elif want in {"running", "stopped"}:
-            seen = "running" if unit.active else "stopped" if want == "stopped" else "inactive"
+        elif want == "running":
+            seen = "running" if unit.active else "inactive"
+        elif want == "stopped":
+            seen = "active" if unit.active else "stopped"
         else:
             return Seen(3, diff, f"{want} is not a state of a service")
         if seen != want and not (want == "enabled" and seen in SELF_STARTED):

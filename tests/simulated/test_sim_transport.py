@@ -50,9 +50,9 @@ def test_a_password_that_sudo_does_not_want_is_dropped(simulated: Simulate) -> N
     hosts = simulated(2, sudo_password=True)
     asks_not = simulated(2)
     (asks_not.inventory / "defaults.yaml").write_text(
-        (asks_not.inventory / "defaults.yaml").read_text().replace(
-            "  cluster:", f"  sudo: {{password: {{file: {hosts.folder / 'sudo-password'}}}}}\n  cluster:"
-        )
+        (asks_not.inventory / "defaults.yaml")
+        .read_text()
+        .replace("  cluster:", f"  sudo: {{password: {{file: {hosts.folder / 'sudo-password'}}}}}\n  cluster:")
     )
     assert asks_not.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
     assert asks_not.state("linux-1")["counters"]["sudo_passwords"] == 0
