@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,7 +86,8 @@ def up(
         mirror=mirror,
         folder=_folder(folder),
     )
-    state = lab.up(options, _say)
+    with _interruptible():
+        state = lab.up(options, _say)
     _say(f"the lab is up: {len(state.hosts)} hosts; inventory: {state.inventory}")
     _say(f"next: python -m runbooks.bootstrap -i {_short(state.inventory)}")
 
@@ -98,7 +101,8 @@ def down(
     """Take the lab away and leave nothing behind, whatever state it is in."""
     from plugins.lab import lab
 
-    lab.down(_folder(folder), purge=purge, say=_say)
+    with _interruptible():
+        lab.down(_folder(folder), purge=purge, say=_say)
 
 
 @app.command(epilog="Exit status: 0 when every host is up, 1 otherwise.")
@@ -112,6 +116,16 @@ def status(*, folder: Folder = None) -> None:
         raise typer.Exit(1)
     _show(states)
     raise typer.Exit(0 if all(state.up for state in states) else 1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C says what can be done next: typer would end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted. `lab up` goes on from here; `lab down` takes everything away.", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _show(states: list[HostState]) -> None:
@@ -155,9 +169,6 @@ def main() -> int:
     """Run the command line; returns the exit status."""
     try:
         app(standalone_mode=True, prog_name="python -m runbooks.lab")
-    except KeyboardInterrupt:
-        print("Interrupted: `up` goes on from here, `down` takes everything away.", file=sys.stderr)
-        return 130
     except OSError as error:
         print(f"{error.filename or 'lab'}: {error.strerror or error}", file=sys.stderr)
         return 1

@@ -42,8 +42,8 @@ def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> None:
             folder = lab.host_folder(host)
             stop(folder)
             folder.clear_disk()
-            write_disk(folder.path / "disk", layers, seeds_for(host, folder, lab.network, dns, login))
             folder.write_spec(_spec(lab, host, layers))
+            write_disk(folder.path / "disk", layers, seeds_for(host, folder, lab.network, dns, login))
 
         doing = "switch off and make bare" if fresh else "bare disks for"
         with timed(say, f"{doing} {_names(bare)}"):

@@ -18,7 +18,7 @@ from plugins.lab.commands import run, tail
 from plugins.lab.lock import is_in_use, locked
 from plugins.lab.options import USER
 from plugins.lab.progress import Say, timed
-from plugins.lab.recipe import APT_CONF, FILES, PACKAGES, Recipe
+from plugins.lab.recipe import APT_CONF, FILES, Recipe
 
 BUILD_SECONDS = 1800
 
@@ -65,7 +65,7 @@ def _build(target: Path, what: str, say: Say, make: Callable[[Path], None]) -> N
 
 def _bootstrap(new: Path, recipe: Recipe) -> None:
     layer, sources = new / "layer", recipe.sources
-    options = ["--variant=minbase", f"--include={','.join(PACKAGES)}", f"--components={','.join(sources.components)}"]
+    options = ["--variant=minbase", f"--include={','.join(recipe.include)}", f"--components={','.join(sources.components)}"]
     done = run(
         [*ALONE, "debootstrap", *options, sources.suite, str(layer), sources.mirror],
         env={**os.environ, **sources.proxies},

@@ -21,6 +21,8 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "systemd-resolved", "libpam-systemd", "dbus", "openssh-server", "sudo"),
     *("iproute2", "kmod", "python3-minimal", "ca-certificates", "curl"),
 )
+# Part of another package there, before it was split off.
+NO_PACKAGES = {"jammy": {"systemd-resolved"}}
 APT_CONF = 'Acquire::Languages "none";\nAcquire::PDiffs "false";\n'
 
 
@@ -33,10 +35,15 @@ class Recipe:
     authorities: tuple[tuple[str, str], ...] = ()
 
     @property
+    def include(self) -> tuple[str, ...]:
+        """The packages of the base layer, as the suite has them."""
+        return tuple(name for name in PACKAGES if name not in NO_PACKAGES.get(self.sources.suite, ()))
+
+    @property
     def base(self) -> str:
         """Name of the base layer."""
         scripts = [(FILES / name).read_text() for name in BASE_FILES]
-        return "base-" + _digest([asdict(self.sources), self.authorities, PACKAGES, APT_CONF, USER, scripts])
+        return "base-" + _digest([asdict(self.sources), self.authorities, self.include, APT_CONF, USER, scripts])
 
     @property
     def packages(self) -> str:

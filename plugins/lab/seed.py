@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,12 @@ def seeds_for(host: LabHost, folder: HostFolder, network: Network, dns: Sequence
 def write_disk(disk: Path, layers: Sequence[Path], seeds: Sequence[Seed]) -> None:
     """A bare disk: the seeds as its only changes. Their folders get the owner and mode that they have in the image."""
     users = _users(layers)
-    upper = disk / "upper"
-    for part in (disk, upper, disk / "work"):
-        part.mkdir(parents=True, exist_ok=True)
+    # Renamed when it is whole: a host is never started from half a disk.
+    new = disk.with_name(".disk-new")
+    shutil.rmtree(new, ignore_errors=True)
+    upper = new / "upper"
+    for part in (upper, new / "work"):
+        part.mkdir(parents=True)
     upper.chmod(0o755)
     for seed in seeds:
         target = upper / seed.path
@@ -63,6 +67,7 @@ def write_disk(disk: Path, layers: Sequence[Path], seeds: Sequence[Seed]) -> Non
         target.write_bytes(seed.content)
         target.chmod(seed.mode)
         os.chown(target, *users[seed.owner])
+    new.rename(disk)
 
 
 def _like_image(made: Path, layers: Sequence[Path], folder: Path) -> None:
