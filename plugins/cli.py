@@ -69,7 +69,9 @@ def application(function: Callable[..., int], *, epilog: str = "", without: tupl
         options = common(**(defaults | chosen))
         raise typer.Exit(function(options=options, **given))
 
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
+    parameters = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[each.name]) for each in (*own, *shared)
+    ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: hints[each.name] for each in parameters}
     command.__doc__ = function.__doc__

@@ -359,7 +359,7 @@ _gather_packages_unfinished() {
   rest=$DPKG_STATES
   # Neither installed, nor gone, nor gone but for its settings; or to be installed again.
   while [[ $rest =~ $'\n'(.([^inc].|.R)\ [^$'\n']*) ]]; do
-    found+="${BASH_REMATCH[1]/ /}"$'\n'
+    found+="${BASH_REMATCH[1]/  / }"$'\n'
     rest=${rest#*"${BASH_REMATCH[0]}"}
   done
   REPLY=$found
@@ -422,4 +422,13 @@ _gather_connect() {
     words=${words%%$'\n'*} words=${words#connect: }
     printf '%s unreachable %s port %s: %s\n' "$1" "$host" "$port" "${words:-no answer in 5 s}"
   fi
+}
+
+# show_file FACT PATH: the fact FACT is the text of the file, or empty where there is none.
+show_file() {
+  local text=''
+  _begin "read $2"
+  if [[ -r $2 ]]; then IFS= read -r -d '' text <"$2"; fi
+  _fact "$1" "${text:0:65536}"
+  _report ok
 }

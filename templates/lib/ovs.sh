@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Verbs for Open vSwitch: its bridges, the keys of its database, its TLS, and who this host is.
 
+declare -gA OVS=() OVN_nb=() OVN_sb=()
+
 # _ovs_read: all that the verbs look at, read by one fork into OVS[TABLE RECORD COLUMN[:KEY]]; a table that has
 # one row only has "." for its RECORD. Status 2 with a message where the database does not answer (yet).
 _ovs_read() {

@@ -179,7 +179,7 @@ sub open_port {
   # Else a port that was just let go cannot be taken; two UDP sockets could then share one, so not there.
   setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) if $tcp;
   bind($s, pack_sockaddr_in($number, INADDR_ANY)) or return;
-  if ($tcp) { listen($s, 64) or return }
+  if ($tcp) { listen($s, 1024) or return }
   return nonblocking($s);
 }
 
@@ -218,8 +218,8 @@ sub accept_one {
   accept(my $s, $listening) or return;
   return if $port eq "control" && !is_root($s);
   my $readers = $l->{reader};
-  # Connections that say nothing: the oldest goes.
-  if (keys %$readers >= 256) { my ($old) = sort { $readers->{$a}{since} <=> $readers->{$b}{since} } keys %$readers; delete $readers->{$old} }
+  # Connections that say nothing: the oldest goes, before descriptors run out.
+  if (keys %$readers >= 800) { my ($old) = sort { $readers->{$a}{since} <=> $readers->{$b}{since} } keys %$readers; delete $readers->{$old} }
   $readers->{ fileno $s } = { socket => nonblocking($s), text => "", port => $port, since => now() };
 }
 

@@ -1,0 +1,47 @@
+"""A reboot with proof: a new boot id, over a new connection."""
+
+from __future__ import annotations
+
+import time
+
+from nornir.core.task import Task
+
+from plugins.connections import close_shell, reopen_shell
+from plugins.context import context_of
+from plugins.errors import UnreachableError
+from plugins.steps import Status, Step, StepsResult
+from tasks.run_script import run_script
+
+NAME = "reboot"
+
+
+def reboot_host(task: Task, boot_id: str) -> StepsResult:
+    """Reboot the host unless it has left the boot `boot_id` already, and wait until it answers from another one.
+
+    The deadline is the settings' `reboot_deadline`.
+    """
+    began, limit = time.monotonic(), context_of(task).settings.reboot_deadline
+    asked = run_script(task, "linux/reboot_host.sh.j2", boot_id=boot_id)
+    if asked.failed or task.is_dry_run():
+        return asked
+    seen = "it did not answer any more"
+    while (left := limit - (time.monotonic() - began)) > 0:
+        close_shell(task.host)
+        if context_of(task).stop.wait(1):
+            return _failed(task, "the run was stopped while the host was rebooting")
+        try:
+            reopen_shell(task, left, pause=1.0)
+        except UnreachableError as error:
+            seen = error.seen
+            continue
+        look = run_script(task, "linux/gather_boot.sh.j2", deadline=60)
+        now = look.facts.get("boot_id", "")
+        if now not in {"", boot_id}:
+            return StepsResult(task.host, (Step(NAME, Status.CHANGED, time.monotonic() - began),), look.facts)
+        seen = "it still answered from the boot before: it never went down"
+    return _failed(task, f"not back after {limit:g} s: {seen}")
+
+
+def _failed(task: Task, message: str) -> StepsResult:
+    todo = "look at the host's console; when it is up again, run the same command again"
+    return StepsResult(task.host, (Step(NAME, Status.FAILED, message=message),), todo=todo)
