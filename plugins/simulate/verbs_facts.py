@@ -1,4 +1,4 @@
-"""Simulated twin of gather."""
+"""Simulated twins of the verbs that only look: gather show_file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from plugins.steps import Status
 if TYPE_CHECKING:
     from plugins.simulate.play import Play
 
+LONGEST_FILE = 65536  # characters
+
 
 def _gather(play: Play, *wants: str) -> Part:
     yield from play.begin("gather facts" if len(wants) > 2 else f"gather {' '.join(wants)}")
@@ -23,4 +25,13 @@ def _gather(play: Play, *wants: str) -> Part:
     yield from play.report(Status.OK)
 
 
-VERBS: dict[str, Verb] = {"gather": FreeVerb(_gather, 1, None)}
+def _show_file(play: Play, fact: str, path: str) -> Part:
+    yield from play.begin(f"read {path}")
+    yield from play.fact(fact, (play.host.state.files.text(path) or "")[:LONGEST_FILE])
+    yield from play.report(Status.OK)
+
+
+VERBS: dict[str, Verb] = {
+    "gather": FreeVerb(_gather, 1, None),
+    "show_file": FreeVerb(_show_file, 2, 2),
+}

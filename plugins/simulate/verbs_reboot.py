@@ -24,6 +24,7 @@ def _reboot_when(play: Play, policy: str) -> Part:
     elif play.dry_run:
         yield from play.report(Status.WOULD_CHANGE, message=reason)
     else:
+        yield from play.fact("boot_id", play.host.state.boot_id)
         yield from play.report(Status.CHANGED, message=reason, asks=Asks.REBOOT)
         yield from play.finish()
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from plugins.connections import memory
-from plugins.connections.lines import LineSplitter
 from plugins.inventory.model import HostSettings
 from plugins.scripts import assemble, quote, verbs
 from plugins.simulate.verbs import VERBS
-from plugins.steps import Transcript, parse_line
+from plugins.steps import End, Event, Fact, Output, Step, parse_line
 
 MARK = "@feedc0defeedc0de "
 NOW = '$(date -u "+%a %F %T.%6N UTC")'
@@ -124,6 +124,10 @@ SEQUENCES = {
         "kernel_module geneve nf-conntrack",
         "kernel_module nf-conntrack openvswitch",
     ],
+    "show_file": [
+        "show_file text /srv/none",
+        f"file /srv/a 0644 root:root {quote(ODD)}\nlink /srv/b a\nshow_file text /srv/b\nshow_file folder /srv",
+    ],
     "ensure": [
         "ensure 'make it' 'test -e /srv/made' 'touch /srv/made'\nensure 'and it' 'test -e /srv/2' 'touch /srv/2'",
     ],
@@ -152,7 +156,7 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def real(machine: Path, script: str) -> bytes:
+def real(machine: Path, script: str) -> list[bytes]:
     """Run a script in a real bash on the machine."""
     places = {
         "srv": "/srv",
@@ -166,20 +170,24 @@ def real(machine: Path, script: str) -> bytes:
     inside = " && ".join([*mounts, 'eval "$(cat)"'])
     command = ["unshare", "--mount", "bash", "-c", inside]
     done = subprocess.run(command, input=script.encode(), capture_output=True, timeout=60, check=False)
-    return done.stdout
+    return done.stdout.removesuffix(b"\n").split(b"\n")
 
 
-def told(lines: bytes | list[bytes]) -> list[tuple[str, ...]]:
-    """Give what each step said, but for its time and its commands' output."""
-    transcript = Transcript()
-    if isinstance(lines, bytes):
-        splitter = LineSplitter(lambda raw: transcript.add(parse_line(raw, MARK)))
-        splitter.feed(lines)
-    else:
-        for line in lines:
-            transcript.add(parse_line(line, MARK))
-    assert transcript.ended
-    return [(step.name, step.status, step.diff, step.message, step.asks) for step in transcript.steps]
+def told(lines: list[bytes]) -> list[Event]:
+    """Give what a script said, line by line, but for times, boot ids and commands' output."""
+    events = [parse_line(line, MARK) for line in lines]
+    assert isinstance(events[-1], End)
+    return [_plain(event) for event in events if not isinstance(event, Output)]
+
+
+def _plain(event: Event) -> Event:
+    match event:
+        case Step():
+            return replace(event, seconds=0.0, output="")
+        case Fact("boot_id", _):
+            return Fact("boot_id", "")
+        case _:
+            return event
 
 
 @pytest.mark.parametrize("verb", SEQUENCES)
