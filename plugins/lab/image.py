@@ -65,7 +65,11 @@ def _build(target: Path, what: str, say: Say, make: Callable[[Path], None]) -> N
 
 def _bootstrap(new: Path, recipe: Recipe) -> None:
     layer, sources = new / "layer", recipe.sources
-    options = ["--variant=minbase", f"--include={','.join(recipe.include)}", f"--components={','.join(sources.components)}"]
+    options = [
+        "--variant=minbase",
+        f"--include={','.join(recipe.include)}",
+        f"--components={','.join(sources.components)}",
+    ]
     done = run(
         [*ALONE, "debootstrap", *options, sources.suite, str(layer), sources.mirror],
         env={**os.environ, **sources.proxies},
