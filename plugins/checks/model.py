@@ -40,11 +40,17 @@ class Check(Verdict):
 
     def step(self) -> Step:
         """Give the check as a step of a task's result."""
-        message = f"seen {self.seen}; wanted {self.wanted}"
+        message = f"seen {shortened(self.seen)}; wanted {self.wanted}"
         if self.status is not Grade.OK:
             message += f"; {'a note only: ' if self.status is Grade.NOTE else ''}{self.todo}"
         status = Status.FAILED if self.status is Grade.FAILED else Status.OK
         return Step(name=f"check {self.id}", status=status, message=message)
+
+
+def shortened(text: str, most: int = 500) -> str:
+    """Keep what a host said on one line of at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 Context = TypeVar("Context")

@@ -20,7 +20,7 @@ def address(facts: HostFacts, expected: Expected) -> Verdict:
     carrier = tunnel_nic(facts, expected.settings.nic)
     if not there:
         known = [f"{found} on {nic}" for nic, found in facts.addresses if not found.is_loopback]
-        return failed(listed(known, 8) or "no address", f"{wanted}")
+        return failed(listed(known, 8) if known else "no address", f"{wanted}")
     where = f"{wanted} on {carrier.name if carrier else 'a NIC'}"
     if carrier is None or not {carrier.name, f"br{carrier.name}"} & set(there):
         todo = f"write nic: {there[0]} in the inventory, or the address of the other NIC"
