@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from time import monotonic
 from typing import Protocol
 
 from plugins.simulate.effects import Complain, Cut, Hear, HearAll, Limit, Pause, Say, Script
@@ -71,6 +72,12 @@ class Input:
         return taken
 
 
+async def heard(host: SimulatedHost) -> None:
+    """Wait until what the host says gets through."""
+    if (left := host.silent_until - monotonic()) > 0:
+        await asyncio.sleep(left)
+
+
 class Drive:
     """One script on one host: it goes on when its connection is lost, and ends when the host goes down."""
 
@@ -94,7 +101,7 @@ class Drive:
         finally:
             self._script.close()
             self._host.scripts.discard(self)
-        self._flush()
+        await self._flush()
         self._wire.finish(status)
 
     async def _play(self) -> int:
@@ -108,7 +115,7 @@ class Drive:
             if isinstance(effect, Say):
                 self._said += effect.data  # many small pieces go out as one
                 continue
-            self._flush()
+            await self._flush()
             match effect:
                 case Complain(data):
                     self._wire.complain(data)
@@ -129,7 +136,8 @@ class Drive:
         except TimeoutError:
             return None
 
-    def _flush(self) -> None:
+    async def _flush(self) -> None:
+        await heard(self._host)
         if self._said:
             self._wire.say(bytes(self._said))
             self._said.clear()

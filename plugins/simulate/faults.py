@@ -55,6 +55,7 @@ KINDS = {
     "slow-reboot": Kind(Place.HOST, "a reboot takes SECONDS", ("seconds",)),
     "no-return": Kind(Place.HOST, "the host does not come back from a reboot"),
     "no-reboot": Kind(Place.HOST, "a reboot only cuts the connections: the boot id stays the same"),
+    "cut-network": Kind(Place.HOST, "the NIC's move into its bridge cuts all connections, new ones included"),
     "lose-network": Kind(
         Place.HOST, "the NIC's move into its bridge fails: the host is away until it takes the change back by itself"
     ),

@@ -73,7 +73,7 @@ class SimulatedHost:
         self.scripts: set[Running] = set()
         self.on_door: Callable[[], None] = lambda: None
         self.listeners: dict[str, Listening] = {}
-        self.up = True
+        self.up, self.silent_until = True, 0.0
         self._holder: object | None = None
         self._owner = ""
         self.cluster_owner, self.cluster_beat = "", 0.0
@@ -160,8 +160,12 @@ class SimulatedHost:
             connection.drop()
         self.connections.clear()
 
+    def stall(self, seconds: float) -> None:
+        """Answer nothing for some seconds; connections live through it, as TCP lives through a short silence."""
+        self.silent_until = monotonic() + seconds
+
     def leave(self, seconds: float) -> None:
-        """Be away from the network for some seconds; scripts go on."""
+        """Be away from the network for some seconds: connections are lost, scripts go on."""
         self._down()
         self._later(seconds, self._back)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncssh
 
-from plugins.simulate.drive import Drive
+from plugins.simulate.drive import Drive, heard
 from plugins.simulate.host import SimulatedHost
 from plugins.simulate.session import session
 
@@ -120,9 +120,10 @@ class Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self._connection.abort()
 
-    def begin_auth(self, username: str) -> bool:
+    async def begin_auth(self, username: str) -> bool:
         """Hook of asyncssh: nobody comes in without a key or a password."""
         self._user = username
+        await heard(self._host)
         return True
 
     def public_key_auth_supported(self) -> bool:

@@ -28,7 +28,13 @@ PACKAGE_TOOLS = {
     "ovn-central": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
 }
 PACKAGE_FOLDERS = {"openvswitch-switch": "/etc/openvswitch", "ovn-host": "/etc/ovn", "ovn-central": "/etc/ovn"}
-_TOOLS = frozenset({"dpkg-query", "apt-get", "systemctl", "modprobe", "ip", "ss"})
+# What Debian's base system has, as far as anybody asks.
+_TOOLS = frozenset(
+    {
+        *("apt-cache", "apt-get", "base64", "bash", "diff", "dpkg", "dpkg-query", "flock", "ip", "modinfo", "modprobe"),
+        *("perl", "ss", "stat", "sudo", "systemctl", "systemd-run", "timeout"),
+    }
+)
 _FOLDERS = (
     "/etc/modules-load.d",
     "/etc/systemd/system",

@@ -6,7 +6,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from plugins.simulate.effects import Part
+from plugins.simulate.effects import Part, Pause
 from plugins.simulate.state import HostState
 from plugins.simulate.verbs_ovs import compare, no_database, put
 from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, Verb
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plugins.simulate.play import Play
 
 UNTIL_APPLIED = 0.1  # seconds from the script's end to the change
+POLL = 0.05  # seconds
 
 
 def _nic_bridge(play: Play, nic: str, datapath: str, address: str, seconds: str, mtu: str = "") -> Part:
@@ -26,6 +27,7 @@ def _nic_bridge(play: Play, nic: str, datapath: str, address: str, seconds: str,
     if state.network == "waiting" and not play.dry_run:
         state.network, resumed = "confirmed", Status.CHANGED  # this script has come over the changed network
     if state.network == "applying" and not play.dry_run:
+        yield from _await_applied(state)
         yield from _ask(play)
     name = nic or state.nic
     looked = _look(play, name, datapath, address, mtu)
@@ -41,6 +43,11 @@ def _nic_bridge(play: Play, nic: str, datapath: str, address: str, seconds: str,
     change = _Change(host, name, datapath, mtu, float(seconds))
     host.world.call_later(UNTIL_APPLIED, change.apply)
     yield from _ask(play, looked.diff)
+
+
+def _await_applied(state: HostState) -> Part:
+    while state.network == "applying":
+        yield Pause(POLL)
 
 
 def _ask(play: Play, diff: str = "") -> Part:
@@ -81,13 +88,17 @@ class _Change:
         self._before = (host.state.mtu, dict(host.state.ovs.get(f"Bridge br{nic}", {})))
 
     def apply(self) -> None:
-        """Move the NIC: the connections are cut, and the host is away for a moment, or by a fault for longer."""
+        """Move the NIC: the host is silent for a moment, or by a fault lost."""
         if self._token != self._host.state.network_token:
             return
-        state, fault = self._host.state, self._host.strike(("lose-network",))
+        state, fault = self._host.state, self._host.strike(("lose-network", "cut-network"))
         put(state.ovs, f"Bridge br{self._nic}", *_columns(self._nic, self._datapath))
         state.address_at, state.mtu, state.network = f"br{self._nic}", self._mtu, "waiting"
-        self._host.leave(math.inf if fault else self._host.world.timing.network_change)
+        moment = self._host.world.timing.network_change
+        if fault is None:
+            self._host.stall(moment)
+        else:
+            self._host.leave(math.inf if fault.kind == "lose-network" else moment)
         self._host.world.call_later(self._seconds, self.expire)
 
     def expire(self) -> None:
@@ -120,6 +131,7 @@ def _network_confirm(play: Play, token: str) -> Part:
             "the change is gone: the host was rebooted before it was confirmed, and has the network that it had"
         )
     elif state.network == "applying":
+        yield from _await_applied(state)
         yield from play.report(Status.OK)  # come too early, this script proves nothing; the next one does
     elif state.network == "waiting":
         state.network = "confirmed"
