@@ -33,3 +33,9 @@ def chassis_id(context: RunContext, host: str) -> str:
     A chassis that changed its name would leave its old row behind in the southbound database.
     """
     return str(uuid5(NAMESPACE_DNS, f"{host}.{context.cluster.name}.chassis"))
+
+
+def services(role: Role) -> tuple[str, ...]:
+    """Name the services that the overlay needs on a host."""
+    central = ("ovn-central",) if role is Role.MASTER else ()
+    return ("openvswitch-switch", "ovn-host", *central)

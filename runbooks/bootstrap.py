@@ -30,6 +30,12 @@ RUNBOOK = Runbook(
     stages=(
         Stage("preflight", check_host),
         Stage(
+            "authority",
+            create_authority,
+            roles=(Role.MASTER,),
+            needs=(Need("preflight", HOST, "the master is reached, so that it can tell which authority it has"),),
+        ),
+        Stage(
             "network-checks",
             check_network,
             gathers="preflight",
@@ -46,12 +52,6 @@ RUNBOOK = Runbook(
                 Need("install", HOST, "bridges are made by Open vSwitch"),
                 Need("network-checks", HOST, "the network works before it is changed"),
             ),
-        ),
-        Stage(
-            "authority",
-            create_authority,
-            roles=(Role.MASTER,),
-            needs=(Need("preflight", HOST, "the master is reached, so that it can tell which authority it has"),),
         ),
         Stage(
             "certificates",

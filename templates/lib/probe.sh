@@ -9,7 +9,7 @@
 # listen TOKEN SECONDS PROTO:PORT...: for SECONDS, answer TOKEN on every port that nothing listens on yet.
 # Facts "listen PROTO:PORT": listening, or "in-use" and what holds the port.
 listen() {
-  local token=$1 seconds=$2 port said line words=() tunnels=()
+  local token=$1 seconds=$2 port said line sockets='' words=() tunnels=()
   _begin "listen $seconds s"
   shift 2
   for port in "$@"; do
@@ -22,11 +22,12 @@ listen() {
     MESSAGE='the ports could not be listened on' OUTPUT=$said
     _fail
   fi
+  if [[ $said == *in-use* ]]; then sockets=$(ss -Hlntup 2>/dev/null); fi
   while read -r port line; do
     # A warning of Perl's is not an answer.
     if [[ $port != @(tcp|udp):* ]]; then continue; fi
     if [[ $line == in-use ]]; then
-      _probe_holder "$port"
+      _probe_holder "$port" "$sockets"
       line="in-use $REPLY"
     fi
     _fact "listen $port" "$line"
@@ -66,17 +67,11 @@ probe() {
   _report ok
 }
 
-# _probe_holder PROTO:PORT: REPLY becomes the name of what holds it.
+# _probe_holder PROTO:PORT SOCKETS: REPLY becomes the name of what holds it, by what ss says.
 _probe_holder() {
-  local line='' flag=-Hlnup
-  if [[ $1 == tcp:* ]]; then flag=-Hlntp; fi
-  read -r line < <(ss "$flag" "sport = :${1#*:}" 2>/dev/null)
-  if [[ $line == *'users:(("'* ]]; then
-    line=${line#*users:\(\(\"}
-    REPLY=${line%%\"*}
-  else
-    REPLY='the kernel'
-  fi
+  local words='users:\(\("([^"]+)"'
+  REPLY='the kernel'
+  if [[ $2 =~ (^|$'\n')"${1%%:*} "[^$'\n']*":${1#*:} "[^$'\n']*$words ]]; then REPLY=${BASH_REMATCH[2]}; fi
 }
 
 # _probe_perl WORDS: run the program without the descriptors of the step lines and of the lock.
@@ -91,13 +86,16 @@ _probe_perl() {
 # No single quote may stand in it.
 # shellcheck disable=SC2016  # the variables are Perl's
 PROBE_PERL='
-use strict; use warnings;
-use Socket; use POSIX (); use Errno qw(EINPROGRESS EAGAIN EINTR EMSGSIZE ECONNREFUSED EHOSTUNREACH ENETUNREACH);
-use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
+use strict;
 
-# From linux/in.h and asm-generic/socket.h, which Socket does not have.
-use constant { SO_PEERCRED => 17, IP_MTU_DISCOVER => 10, IP_PMTUDISC_PROBE => 3 };
-my $CONTROL = pack_sockaddr_un("\0ovn-runbooks-listener");
+# Loading Socket, POSIX, Fcntl and Errno would take longer than all that is done here. The numbers are those of Linux
+# (asm-generic; x86, ARM, RISC-V and s390x alike).
+my ($UNIX, $INET, $STREAM, $DGRAM) = (1, 2, 1, 2);
+my ($SOL_SOCKET, $SO_REUSEADDR, $SO_ERROR, $SO_PEERCRED) = (1, 2, 4, 17);
+my ($IPPROTO_IP, $IP_MTU_DISCOVER, $IP_PMTUDISC_PROBE) = (0, 10, 3);
+my ($F_GETFL, $F_SETFL, $O_NONBLOCK) = (3, 4, 2048);
+my ($EINTR, $EAGAIN, $EMSGSIZE, $ETIMEDOUT, $ECONNREFUSED, $EINPROGRESS) = (4, 11, 90, 110, 111, 115);
+my $CONTROL = pack("S a*", $UNIX, "\0ovn-runbooks-listener");
 my $GREETING = "ovn-runbooks";
 my ($verb, @words) = @ARGV;
 $| = 1;
@@ -110,18 +108,25 @@ sub close_inherited {
   opendir(my $folder, "/proc/self/fd") or return;
   my @open = grep { /^\d+$/ && $_ > 2 } readdir $folder;
   closedir $folder;
-  POSIX::close($_) for @open;
+  for my $number (@open) { open(my $handle, "<&=", $number) and close $handle }
 }
 
-sub nonblocking { my $s = shift; fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK) or die "fcntl: $!\n"; $s }
+sub new_socket { my ($family, $kind) = @_; socket(my $s, $family, $kind, 0) or die "socket: $!\n"; $s }
 
-sub is_root { my $cred = getsockopt(shift, SOL_SOCKET, SO_PEERCRED) or return 0; (unpack "iii", $cred)[1] == 0 }
+sub nonblocking { my $s = shift; fcntl($s, $F_SETFL, fcntl($s, $F_GETFL, 0) | $O_NONBLOCK) or die "fcntl: $!\n"; $s }
+
+sub inet { my ($port, @bytes) = @_; pack "S n C4 x8", $INET, $port, @bytes }
+
+sub is_root { my $cred = getsockopt(shift, $SOL_SOCKET, $SO_PEERCRED) or return 0; (unpack "iii", $cred)[1] == 0 }
+
+# Seconds since the host was booted: a clock that nobody sets.
+sub now { open(my $uptime, "<", "/proc/uptime") or die "/proc/uptime: $!\n"; (split " ", <$uptime>)[0] }
 
 # --- what the script on this host calls
 
 # Ask the listener that runs already; undef when there is none.
 sub ask {
-  socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+  my $s = new_socket($UNIX, $STREAM);
   connect($s, $CONTROL) or return undef;
   is_root($s) or die "another user holds the name of the listener\n";
   local $SIG{ALRM} = sub { die "the listener does not answer\n" };
@@ -138,7 +143,7 @@ sub cmd_unlisten { ask("unlisten", @_); 0 }
 sub cmd_listen {
   for (1 .. 3) {
     if (defined(my $said = ask("listen", @_))) { print $said; return 0 }
-    socket(my $control, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+    my $control = new_socket($UNIX, $STREAM);
     # Another script may have been faster; an ending listener may still have the name.
     if (!bind($control, $CONTROL)) { select undef, undef, undef, 0.1; next }
     listen($control, 8) or die "listen: $!\n";
@@ -146,6 +151,8 @@ sub cmd_listen {
     print add_token($listener, @_);
     defined(my $pid = fork) or die "fork: $!\n";
     return 0 if $pid;
+    # Here nobody waits for it to load. A session of its own is out of reach for the terminal and its hangup.
+    require POSIX;
     POSIX::setsid();
     chdir "/";
     open STDIN, "<", "/dev/null"; open STDOUT, ">", "/dev/null"; open STDERR, ">", "/dev/null";
@@ -156,9 +163,6 @@ sub cmd_listen {
 }
 
 # --- the listener
-
-# Seconds since some moment, never set back.
-sub now { (POSIX::times())[0] / POSIX::sysconf(POSIX::_SC_CLK_TCK()) }
 
 sub add_token {
   my ($l, $token, $seconds, @ports) = @_;
@@ -175,10 +179,10 @@ sub add_token {
 sub open_port {
   my ($proto, $number) = split /:/, shift;
   my $tcp = $proto eq "tcp";
-  socket(my $s, AF_INET, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or return;
+  my $s = new_socket($INET, $tcp ? $STREAM : $DGRAM);
   # Else a port that was just let go cannot be taken; two UDP sockets could then share one, so not there.
-  setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) if $tcp;
-  bind($s, pack_sockaddr_in($number, INADDR_ANY)) or return;
+  setsockopt($s, $SOL_SOCKET, $SO_REUSEADDR, 1) if $tcp;
+  bind($s, inet($number, 0, 0, 0, 0)) or return;
   if ($tcp) { listen($s, 1024) or return }
   return nonblocking($s);
 }
@@ -227,7 +231,7 @@ sub read_one {
   my ($l, $fd) = @_;
   my $r = $l->{reader}{$fd};
   my $got = sysread $r->{socket}, $r->{text}, 65536, length $r->{text};
-  return if !defined $got && ($! == EAGAIN || $! == EINTR);
+  return if !defined $got && ($! == $EAGAIN || $! == $EINTR);
   my $limit = $r->{port} eq "control" ? 8_000_000 : 300;
   if ($got && length $r->{text} <= $limit) {
     return if $r->{text} !~ /\n/;
@@ -310,21 +314,21 @@ sub start_probe {
   my ($proto, $address, $port, $token, $bytes) = split /:/, $target;
   my $p = { proto => $proto, token => $token, sent => 0, label => join(":", grep { defined } $proto, $address, $port, $bytes) };
   $p->{question} = join(" ", $GREETING, $token // "", $name, $bytes // ()) . "\n";
-  socket($p->{socket}, AF_INET, $proto eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0) or die "socket: $!\n";
-  nonblocking($p->{socket});
+  my @bytes = $address =~ /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
+  die "$address is no address\n" if !@bytes || grep { $_ > 255 } @bytes;
+  $p->{socket} = nonblocking(new_socket($INET, $proto eq "tcp" ? $STREAM : $DGRAM));
   if ($bytes) {
     # 28 are the headers of IPv4 and UDP.
     $p->{question} .= "." x ($bytes - 28 - length $p->{question});
-    setsockopt($p->{socket}, Socket::IPPROTO_IP, IP_MTU_DISCOVER, pack("i", IP_PMTUDISC_PROBE)) or die "setsockopt: $!\n";
+    setsockopt($p->{socket}, $IPPROTO_IP, $IP_MTU_DISCOVER, pack "i", $IP_PMTUDISC_PROBE) or die "setsockopt: $!\n";
   }
-  my $to = pack_sockaddr_in($port, inet_aton($address) // die "$address is no address\n");
-  if (connect($p->{socket}, $to)) { $proto eq "tcp" ? connected($p) : ask_udp($p) }
-  elsif ($! == EINPROGRESS) { $p->{connecting} = 1 }
+  if (connect($p->{socket}, inet($port, @bytes))) { $proto eq "tcp" ? connected($p) : ask_udp($p) }
+  elsif ($! == $EINPROGRESS) { $p->{connecting} = 1 }
   else { $p->{state} = failure() }
   return $p;
 }
 
-sub failure { $! == ECONNREFUSED ? "refused" : $! == EMSGSIZE ? "too-big" : "unreachable" }
+sub failure { $! == $ECONNREFUSED ? "refused" : $! == $EMSGSIZE ? "too-big" : "unreachable" }
 
 sub ask_udp {
   my $p = shift;
@@ -335,8 +339,8 @@ sub ask_udp {
 sub connected {
   my $p = shift;
   $p->{connecting} = 0;
-  $! = unpack "i", getsockopt($p->{socket}, SOL_SOCKET, SO_ERROR);
-  if ($! == Errno::ETIMEDOUT) { $p->{state} = "timeout" }
+  $! = unpack "i", getsockopt($p->{socket}, $SOL_SOCKET, $SO_ERROR);
+  if ($! == $ETIMEDOUT) { $p->{state} = "timeout" }
   elsif ($! != 0) { $p->{state} = failure() }
   elsif (!defined $p->{token}) { $p->{state} = "open" }
   else { syswrite $p->{socket}, $p->{question} }
@@ -345,7 +349,7 @@ sub connected {
 sub heard {
   my $p = shift;
   my $got = sysread $p->{socket}, my $text, 4096;
-  return if !defined $got && ($! == EAGAIN || $! == EINTR);
+  return if !defined $got && ($! == $EAGAIN || $! == $EINTR);
   if (defined $got && defined $p->{token} && $text eq "$GREETING $p->{token}\n") { $p->{state} = "open" }
   elsif (defined $got || $p->{proto} eq "tcp") { $p->{state} = "wrong-answer" }
   else { $p->{state} = failure() }

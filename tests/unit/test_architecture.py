@@ -14,7 +14,7 @@ from runbooks import bootstrap, verify
 ROOT = TEMPLATES.parent
 TASKS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.stem not in {"__init__", "run_script"})
 BODIES = sorted((TEMPLATES / "linux").glob("*.sh.j2"))
-LOOKING = {"gather", "listen", "unlisten", "probe"}
+LOOKING = {"gather", "listen", "unlisten", "probe", "inspect_overlay", "inspect_chassis", "show_file"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,0 +1,211 @@
+"""Checks of an overlay that runs: one host's own part, and what the master says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from plugins.checks.facts import HostFacts
+from plugins.checks.model import Rule, Verdict, failed, note, ok
+from plugins.checks.tables import rows
+from plugins.inventory.model import ClusterSettings, HostSettings, Role
+from plugins.overlay import services
+from plugins.pki.issue import RENEW_DAYS
+from plugins.words import listed
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What one host is judged against.
+
+    `databases` are the northbound's and southbound's targets, `chassis` and `addresses` name every Linux host's
+    chassis and tunnel end, `master` holds the master's facts, or None where it was not inspected.
+    """
+
+    settings: HostSettings
+    cluster: ClusterSettings
+    databases: tuple[str, str]
+    chassis: Mapping[str, str]
+    addresses: Mapping[str, IPv4Address]
+    master: HostFacts | None
+
+
+def service_states(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """Every service of the host's role is active."""
+    wanted = services(overlay.settings.role)
+    bad = [f"{name} {state}" for name in wanted if (state := facts.text(f"service_{name}")) != "active"]
+    return failed(", ".join(bad), ", ".join(wanted) + " active") if bad else ok("active", ", ".join(wanted) + " active")
+
+
+def external_ids(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """Open vSwitch knows who this chassis is, where its tunnels end, and where the databases are."""
+    have = _switch(facts)
+    northbound, southbound = overlay.databases
+    want = {
+        "system-id": overlay.chassis[overlay.settings.name],
+        "ovn-encap-ip": str(overlay.settings.address),
+        "ovn-encap-type": overlay.cluster.encapsulation,
+        "ovn-remote": southbound,
+        "ovn-nb": northbound,
+    }
+    wrong = [f"{key}={have.get(key, '(none)')}" for key in want if have.get(key) != want[key]]
+    wanted = ", ".join(f"{key}={value}" for key, value in want.items())
+    return failed(", ".join(wrong), wanted) if wrong else ok("all of them", wanted)
+
+
+def bridges(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """The integration bridge is there with the right datapath, and the NIC's bridge where one is wanted."""
+    _switch(facts)
+    have = {str(row["name"]): row for row in rows(facts.text("bridges"), "bridges")}
+    datapath = overlay.settings.datapath
+    wanted = f"br-int with datapath {datapath}" + (
+        ", a bridge that holds the NIC" if overlay.settings.nic_bridge else ""
+    )
+    if "br-int" not in have:
+        return failed(listed(sorted(have)) or "no bridge", wanted)
+    # An empty type means the default, which is the system's.
+    seen = str(have["br-int"]["datapath_type"] or "system")
+    uplinks = [name for name, row in have.items() if "bridge-uplink" in dict(row["external_ids"])]
+    right = seen == datapath and (bool(uplinks) or not overlay.settings.nic_bridge)
+    shown = f"br-int with datapath {seen}" + "".join(f", {name}" for name in uplinks)
+    return ok(shown, wanted) if right else failed(shown, wanted)
+
+
+def controller(facts: HostFacts, _: Overlay) -> Verdict:
+    """The OVN controller has its connection to the southbound database."""
+    seen = facts.text("controller")
+    return ok(seen) if seen == "connected" else failed(seen)
+
+
+def registered(facts: HostFacts, overlay: Overlay) -> Verdict | None:
+    """The southbound database has this chassis with its address, and its address for no other chassis."""
+    del facts
+    if overlay.master is None:
+        return note("the master was not inspected", todo="select the master, too")
+    have = _chassis(overlay.master)
+    mine, address = overlay.chassis[overlay.settings.name], str(overlay.settings.address)
+    wanted = f"{mine} with {overlay.cluster.encapsulation} to {address}"
+    if address not in have.get(mine, ()):
+        return failed(f"{mine} with {', '.join(have[mine])}" if mine in have else "no such chassis", wanted)
+    others = [name for name, addresses in have.items() if name != mine and address in addresses]
+    return failed(f"{address} for {listed(others, 3)}, too", wanted) if others else ok(wanted, wanted)
+
+
+def strangers(facts: HostFacts, overlay: Overlay) -> Verdict | None:
+    """On the master: no chassis that the inventory does not know."""
+    if overlay.settings.role is not Role.MASTER:
+        return None
+    unknown = sorted(set(_chassis(facts)) - set(overlay.chassis.values()))
+    return note(listed(unknown, 5)) if unknown else ok(f"{len(_chassis(facts))} chassis, all known")
+
+
+def tunnels(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """There is a tunnel without error to every other chassis that the southbound database has."""
+    if overlay.master is None:
+        return note("the master was not inspected, so the other ends are not known", todo="select the master, too")
+    mine = str(overlay.settings.address)
+    wanted = {ip for addresses in _chassis(overlay.master).values() for ip in addresses} - {mine}
+    _switch(facts)
+    have = {}
+    for row in rows(facts.text("tunnels"), "tunnels"):
+        error = str(row["error"] or "") or ("" if row["ofport"] not in {-1, None} else "no port")
+        have[str(dict(row["options"]).get("remote_ip", ""))] = error
+    names = {str(address): name for name, address in overlay.addresses.items()}
+    bad = [f"none to {names.get(ip, ip)}" for ip in sorted(wanted - set(have))]
+    bad += [f"{names.get(ip, ip)}: {error}" for ip, error in have.items() if error and ip in wanted]
+    return failed(listed(bad, 8)) if bad else ok(f"{len(wanted)} tunnels")
+
+
+def certificate(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """The host's certificate is signed by the authority that it trusts, names the host, and lasts."""
+    leaf, authority = _certificate(facts, "certificate"), _certificate(facts, "authority")
+    wanted = f"signed by the cluster's authority, for {overlay.settings.name}, at least {RENEW_DAYS} days left"
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return failed("signed by another authority than the one beside it", wanted)
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if overlay.settings.name not in names.get_values_for_type(x509.DNSName):
+        return failed(f"for {', '.join(names.get_values_for_type(x509.DNSName))}", wanted)
+    days = (leaf.not_valid_after_utc - datetime.now(UTC)).days
+    if (mode := facts.text("key_mode")) != "600 root:root":
+        return failed(f"a key with mode and owner {mode}", f"{wanted}; a key that only root can read")
+    return (ok if days >= RENEW_DAYS else failed)(f"{days} days left", wanted)
+
+
+def one_authority(facts: HostFacts, overlay: Overlay) -> Verdict:
+    """All hosts trust the master's authority."""
+    mine = _certificate(facts, "authority").fingerprint
+    if overlay.master is None:
+        return note("the master was not inspected", todo="select the master, too")
+    algorithm = x509.load_pem_x509_certificate(overlay.master.text("authority").encode()).signature_hash_algorithm
+    if algorithm is None:
+        raise ValueError("the master's authority has no signature hash")
+    theirs = _certificate(overlay.master, "authority").fingerprint(algorithm)
+    return ok("the master's") if mine(algorithm) == theirs else failed("another one than the master's")
+
+
+def answers(name: str) -> Rule[Overlay]:
+    """Make the rule that a database answers this host over TLS, and refuses who has no certificate."""
+
+    def judge(facts: HostFacts, overlay: Overlay) -> Verdict:
+        del overlay
+        answer, stranger = facts.text(f"{name}_answer"), facts.text(f"{name}_stranger")
+        if answer != "answered":
+            return failed(f"with this host's certificate: {answer}")
+        # TLS 1.3 and 1.2 say it differently; anything else, a refused connection too, proves nothing.
+        if "certificate required" in stranger or "handshake failure" in stranger:
+            return ok("answered with a certificate, refused without")
+        if "CONNECTION ESTABLISHED" in stranger:
+            return failed("a client without a certificate is let in")
+        return failed(f"without a certificate: {stranger}")
+
+    todo = "on the master: python -m runbooks.task central; here: python -m runbooks.task certificates"
+    return Rule(f"{name}-tls", "an answer over TLS, and none to a client without a certificate", todo, judge)
+
+
+def _switch(facts: HostFacts) -> dict[str, str]:
+    if error := facts.texts.get("switch_error"):
+        raise ValueError(f"Open vSwitch says: {error}")
+    found = rows(facts.text("switch"), "switch")
+    return {str(key): str(value) for key, value in dict(found[0]["external_ids"]).items()} if found else {}
+
+
+def _chassis(facts: HostFacts) -> dict[str, set[str]]:
+    have: dict[str, set[str]] = {}
+    for row in rows(facts.text("chassis"), "chassis"):
+        have.setdefault(str(row["chassis_name"]), set()).add(str(row["ip"]))
+    return have
+
+
+def _certificate(facts: HostFacts, name: str) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(facts.text(name).encode(errors="replace"))
+    except ValueError:
+        raise ValueError(f"the file with the {name} is missing or holds no certificate") from None
+
+
+_AGAIN = "python -m runbooks.task {} --host NAME"
+OVERLAY_RULES: tuple[Rule[Overlay], ...] = (
+    Rule("services", "the overlay's services active", "look at journalctl -u SERVICE on the host", service_states),
+    Rule("external-ids", "the chassis' settings in Open vSwitch", _AGAIN.format("bridge (and join)"), external_ids),
+    Rule("bridges", "br-int, and the NIC's bridge", _AGAIN.format("bridge"), bridges),
+    Rule("controller", "connected", "look at /var/log/ovn/ovn-controller.log on the host", controller),
+    Rule("chassis", "this chassis with its address", _AGAIN.format("join"), registered),
+    Rule(
+        "unknown-chassis",
+        "only chassis of the inventory",
+        "on the master: ovn-sbctl chassis-del NAME, if that host is gone for good",
+        strangers,
+    ),
+    Rule("tunnels", "a tunnel to every other chassis", "look at ovs-vsctl show on the host", tunnels),
+    Rule("certificate", "a certificate that lasts", _AGAIN.format("certificates"), certificate),
+    Rule("authority", "the master's authority", _AGAIN.format("certificates"), one_authority),
+    answers("northbound"),
+    answers("southbound"),
+)

@@ -1,0 +1,110 @@
+"""Is the overlay healthy? `python -m runbooks.verify` looks, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plugins.cli import application, main
+from plugins.inventory.model import Role
+from plugins.runner import run
+from plugins.selection import Options
+from plugins.stages import Need, Runbook, Scope, Stage
+from tasks.close_traffic_port import close_traffic_port
+from tasks.compare_overlay import compare_overlay
+from tasks.gather_overlay import gather_overlay
+from tasks.open_traffic_port import open_traffic_port
+from tasks.probe_traffic import probe_traffic
+from tasks.start_traffic import start_traffic
+from tasks.stop_traffic import stop_traffic
+
+HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
+
+RUNBOOK = Runbook(
+    name="verify",
+    title="Is the overlay healthy?",
+    changes=False,
+    stages=(
+        Stage("inspect", gather_overlay),
+        Stage(
+            "verify",
+            compare_overlay,
+            gathers="inspect",
+            needs=(
+                Need("inspect", HOST, "what it found here is what is compared"),
+                Need("inspect", ALL, "the overlay is compared across hosts"),
+            ),
+        ),
+    ),
+)
+
+TRAFFIC = Runbook(
+    name="verify",
+    title="Does the overlay carry packets?",
+    # It puts up a temporary switch, and two of that name would stand in each other's way.
+    changes=True,
+    stages=(
+        *RUNBOOK.stages,
+        Stage(
+            "traffic-start",
+            start_traffic,
+            roles=(Role.MASTER,),
+            needs=(Need("inspect", HOST, "the master answers and has its databases"),),
+        ),
+        Stage(
+            "traffic-port",
+            open_traffic_port,
+            needs=(
+                Need("inspect", HOST, "the host answers and has its bridges"),
+                Need("traffic-start", MASTER, "a port is bound once its switch is there"),
+            ),
+        ),
+        Stage(
+            "traffic",
+            probe_traffic,
+            needs=(
+                Need("traffic-port", HOST, "packets leave by the host's own port"),
+                Need("traffic-port", ALL, "a packet is answered where a port is open"),
+            ),
+        ),
+        Stage(
+            "traffic-close",
+            close_traffic_port,
+            needs=(Need("traffic", ALL, "other hosts still send packets to this one"),),
+            always=True,
+        ),
+        Stage(
+            "traffic-stop",
+            stop_traffic,
+            roles=(Role.MASTER,),
+            needs=(Need("traffic-close", ALL, "a switch goes after its ports"),),
+            always=True,
+        ),
+    ),
+)
+
+EXAMPLES = """Examples:
+
+  python -m runbooks.verify
+
+  python -m runbooks.verify --traffic
+
+  python -m runbooks.verify --report health.json
+"""
+
+
+def verify(
+    options: Options,
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="Also send packets between all hosts, over temporary ports.")
+    ] = False,
+) -> int:
+    """Look at the overlay from every host and judge it. Exit status 1 when something is wrong."""
+    return run(TRAFFIC if traffic else RUNBOOK, options)
+
+
+app = application(verify, epilog=EXAMPLES)
+
+if __name__ == "__main__":
+    main(app, "verify")

@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# What an overlay looks like from one host. Changes nothing.
+
+# inspect_overlay NORTHBOUND SOUTHBOUND KEY CERTIFICATE AUTHORITY SERVICE...: facts for the checks of the overlay.
+# The databases are given as the chassis reaches them: ssl:ADDRESS:PORT.
+inspect_overlay() {
+  _begin 'inspect overlay'
+  if ! _needs ovs-vsctl || ! _needs ovn-appctl; then _fail; fi
+  _inspect_switch
+  _inspect_files "$3" "$4" "$5"
+  _inspect_services "${@:6}"
+  _fact controller "$(ovn-appctl --timeout=5 -t ovn-controller connection-status 2>&1)"
+  _inspect_database northbound nb "$1" "$3" "$4" "$5"
+  _inspect_database southbound sb "$2" "$3" "$4" "$5"
+  _fact clock "${EPOCHREALTIME/./}"
+  _report ok
+}
+
+# Three tables by one fork, one line of JSON each; what Open vSwitch says instead is told as it is.
+_inspect_switch() {
+  local text open='' bridges='' tunnels=''
+  if text=$(ovs-vsctl --timeout=20 --format=json \
+    -- --columns=external_ids list Open_vSwitch \
+    -- --columns=name,datapath_type,fail_mode,external_ids list Bridge \
+    -- --columns=name,options,error,ofport,link_state find Interface type=geneve 2>&1); then
+    { IFS= read -r open; IFS= read -r bridges; IFS= read -r tunnels; } <<<"$text"
+    _fact switch "$open"
+    _fact bridges "$bridges"
+    _fact tunnels "$tunnels"
+  else
+    _fact switch_error "${text##*: }"
+  fi
+}
+
+# Certificates are told whole; of the key only who may read it.
+_inspect_files() {
+  local certificate='' authority=''
+  _fact key_mode "$(stat -c '%a %U:%G' -- "$1" 2>&1)"
+  if [[ -r $2 ]]; then IFS= read -r -d '' certificate <"$2"; fi
+  if [[ -r $3 ]]; then IFS= read -r -d '' authority <"$3"; fi
+  _fact certificate "${certificate:0:65536}"
+  _fact authority "${authority:0:65536}"
+}
+
+_inspect_services() {
+  local name states
+  mapfile -t states < <(systemctl is-active -- "${@/%/.service}" 2>&1)
+  for name in "$@"; do
+    _fact "service_$name" "${states[0]-no answer}"
+    states=("${states[@]:1}")
+  done
+}
+
+# Whether the database answers a client with this host's certificate, what it says to one without, and on the
+# master, which chassis the southbound one has.
+_inspect_database() {
+  local address=${3#ssl:} words
+  words=$("ovn-${2}ctl" --db="$3" --no-leader-only --timeout=10 --private-key="$4" --certificate="$5" --ca-cert="$6" \
+    --format=json --columns=_uuid list Connection 2>&1) && words=answered
+  _fact "${1}_answer" "$words"
+  words=$(timeout 5 openssl s_client -connect "$address" -CAfile "$6" -verify_return_error -brief -ign_eof \
+    </dev/null 2>&1)
+  _fact "${1}_stranger" "status $?: ${words:0:2000}"
+}
+
+# inspect_chassis: the southbound database's chassis and their tunnel ends, on the master.
+inspect_chassis() {
+  local text
+  _begin 'inspect chassis'
+  if ! _needs ovn-sbctl; then _fail; fi
+  if ! text=$(ovn-sbctl --timeout=20 --format=json --columns=chassis_name,type,ip list Encap 2>&1); then
+    MESSAGE="the southbound database does not answer: ${text##*: }"
+    _fail
+  fi
+  _fact chassis "$text"
+  _report ok
+}
