@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -85,14 +86,14 @@ _OPTION = re.compile(r",(?=[\w.-]+=)")
 
 @dataclass
 class Fault:
-    """One fault: `after` matches are let pass, then it strikes `times` times (0: always)."""
+    """One fault: on each host `after` matches are let pass, then it strikes `times` times (0: always)."""
 
     host: str
     where: str
     kind: str
     options: dict[str, str] = field(default_factory=dict)
     since: float = field(default_factory=monotonic)
-    seen: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
 
     def text(self, name: str, default: str) -> str:
         """Give an option as text."""
@@ -111,10 +112,10 @@ class Fault:
         """Whether a fault that lasts some seconds is over."""
         return monotonic() >= self.since + self.seconds(math.inf)
 
-    def strikes(self) -> bool:
-        """Count a match; say whether the fault strikes at this one."""
-        self.seen += 1
-        number = self.seen - self.number("after", 0)
+    def strikes(self, host: str) -> bool:
+        """Count a match on a host; say whether the fault strikes at this one."""
+        self.seen[host] += 1
+        number = self.seen[host] - self.number("after", 0)
         times = self.number("times", 0)
         return number > 0 and (times == 0 or number <= times)
 
@@ -186,7 +187,7 @@ class FaultBook:
         if not self._faults:
             return None
         for fault in self.of(host, kinds):
-            if (fault.where == "*" or any(fnmatchcase(name, fault.where) for name in names)) and fault.strikes():
+            if (fault.where == "*" or any(fnmatchcase(name, fault.where) for name in names)) and fault.strikes(host):
                 return fault
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plugins.simulate.state import OPEN_VSWITCH
@@ -22,27 +23,47 @@ def why_not_connected(host: SimulatedHost) -> str:
     return why_unanswered(host, state.ovs.get(OPEN_VSWITCH, {}).get("external_ids:ovn-remote", ""))
 
 
+@dataclass(frozen=True)
+class Database:
+    """A database that listens: where it is, and whether it speaks `ssl` or `tcp`."""
+
+    host: SimulatedHost
+    rows: dict[str, dict[str, str]]
+    protocol: str
+
+
+def database_at(host: SimulatedHost, remote: str) -> Database | None:
+    """Find what listens at `remote` (ssl:ADDRESS:PORT), as seen from a host; None where nothing does."""
+    match = _REMOTE.fullmatch(remote)
+    master = host.world.at(match[2]) if match else None
+    if match is None or master is None or not master.up or not master.state.running("ovn-central"):
+        return None
+    for rows in (master.state.nb, master.state.sb):
+        for protocol in ("ssl", "tcp"):
+            if any(row.startswith(f"Connection p{protocol}:{match[3]}") for row in rows):
+                return Database(master, rows, protocol)
+    return None
+
+
 def why_unanswered(host: SimulatedHost, remote: str) -> str:
     """Say why the database at `remote` (ssl:ADDRESS:PORT) does not answer this host; empty where it does."""
-    match = _REMOTE.fullmatch(remote)
-    if match is None:
+    if not _REMOTE.fullmatch(remote):
         return "not connected"
-    protocol, address, port = match.groups()
-    master = host.world.at(address)
-    if master is None or not master.up:
-        return "connection attempt timed out"
-    target = f"Connection p{protocol}:{port}"
-    if not master.state.running("ovn-central") or not any(row.startswith(target) for row in master.state.sb):
+    database = database_at(host, remote)
+    if database is None:
         return "connection attempt failed (Connection refused)"
-    return "" if protocol == "tcp" else _why_untrusted(host, master)
+    if not remote.startswith(database.protocol):
+        return "connection attempt failed (Protocol error)"
+    return "" if database.protocol == "tcp" else _why_untrusted(host, database)
 
 
-def _why_untrusted(host: SimulatedHost, master: SimulatedHost) -> str:
-    mine, theirs = host.state.ovs.get("SSL .", {}), master.state.sb.get("SSL .", {})
-    for rows, owner in ((mine, host), (theirs, master)):
+def _why_untrusted(host: SimulatedHost, database: Database) -> str:
+    mine, theirs = host.state.ovs.get("SSL .", {}), database.rows.get("SSL .", {})
+    sides = ((mine, host), (theirs, database.host))
+    for rows, owner in sides:
         if not all(owner.state.files.text(rows.get(column, "")) for column in _TLS_FILES):
             return "Private key, certificate or authority is missing"
-    authorities = {owner.state.files.text(rows["ca_cert"]) for rows, owner in ((mine, host), (theirs, master))}
+    authorities = {owner.state.files.text(rows["ca_cert"]) for rows, owner in sides}
     return "" if len(authorities) == 1 else "certificate verify failed"
 
 

@@ -183,8 +183,8 @@ class Play:
         raise ScriptEndedError(status)
 
     def fact(self, name: str, value: str) -> Part:
-        """Print a fact."""
-        yield from self._reply({"fact": name, "value": value})
+        """Print a fact: what a look sees here, or what a fault shows instead."""
+        yield from self._reply({"fact": name, "value": self.host.seen(name, value)})
 
     def _reply(self, line: dict[str, Any]) -> Part:
         yield self._line(line)

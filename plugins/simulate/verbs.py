@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugins.simulate import (
     verbs_facts,
     verbs_files,
+    verbs_inspect,
     verbs_lock,
     verbs_network,
     verbs_ovn,
@@ -25,4 +26,5 @@ VERBS: dict[str, Verb] = {
     **verbs_ovs.VERBS,
     **verbs_ovn.VERBS,
     **verbs_network.VERBS,
+    **verbs_inspect.VERBS,
 }

@@ -21,7 +21,7 @@ def _gather(play: Play, *wants: str) -> Part:
         name, _, words = want.partition("=")
         if name not in FACTS:
             yield from play.fail(f"there is no fact {name}")
-        yield from play.fact(name, play.host.seen(name, FACTS[name](play.host, *words.split())))
+        yield from play.fact(name, FACTS[name](play.host, *words.split()))
     yield from play.report(Status.OK)
 
 

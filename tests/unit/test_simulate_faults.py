@@ -52,10 +52,11 @@ def test_a_wrong_fault_says_what_is_wrong(text: str, words: str) -> None:
 
 
 def test_a_fault_strikes_as_often_as_it_says() -> None:
-    """`after` lets some matches pass, times counts those that it strikes; other places do not count."""
+    """`after` lets some matches pass, times counts those that it strikes, on each host for itself."""
     book = FaultBook([parse_fault("linux-*:install:fail:after=1,times=2")])
     strikes = [book.strike("linux-1", ("fail",), ("install",)) is not None for _ in range(5)]
     assert strikes == [False, True, True, False, False]
+    assert [book.strike("linux-2", ("fail",), ("install",)) is not None for _ in range(2)] == [False, True]
     assert book.strike("master-1", ("fail",), ("install",)) is None
     assert book.strike("linux-1", ("fail",), ("bridge",)) is None
     assert book.strike("linux-1", ("hang",), ("install",)) is None
