@@ -1,0 +1,96 @@
+"""The cluster's lock on a simulated master: held over SSH beside other scripts, by one run at a time."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+
+import pytest
+from conftest import Simulate, Simulated
+
+from plugins.connections.base import Holder
+from plugins.scripts import assemble
+from plugins.simulate.host import Timing
+from plugins.steps import Step, Transcript, parse_line
+
+
+def hold(hosts: Simulated, owner: str, silence: float = 60) -> tuple[Holder, Step]:
+    """Ask for the lock; give the holder and the answer."""
+    marker, transcript, answered = f"@{secrets.token_hex(16)} ", Transcript(), threading.Event()
+
+    def on_line(raw: bytes) -> None:
+        transcript.add(parse_line(raw, marker))
+        if transcript.steps:
+            answered.set()
+
+    script = assemble(f"hold_lock {owner} {silence:g}\n", marker=marker, dry_run=False, wait=5, owner=owner)
+    holder = hosts.shell("master-1").hold(script.encode(), on_line=on_line)
+    assert answered.wait(10)
+    return holder, transcript.steps[0]
+
+
+def until(condition) -> bool:
+    """Wait for something that comes by itself, for a moment."""
+    end = time.monotonic() + 5
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+@pytest.mark.parametrize("options", [{}, {"sudo_password": True}, {"user": "root"}], ids=str)
+def test_one_holder_at_a_time_beside_other_scripts(simulated: Simulate, options: dict) -> None:
+    """Who comes second is told who holds it; scripts run meanwhile; it is free at once when it is let go."""
+    hosts = simulated(1, **options)
+    first, taken = hold(hosts, "ann@desk")
+    assert taken.status == "ok"
+    assert first.beat()
+    assert hosts.run("master-1", "package a\n").statuses == ["changed"]
+    second, refused = hold(hosts, "bob@desk")
+    assert refused.message.startswith("held by ann@desk; last sign of life 0 s ago (after 60 s without")
+    assert until(lambda: not second.beat())
+    second.close()
+    first.close()
+    third, taken = hold(hosts, "bob@desk")
+    assert taken.status == "ok"
+    third.close()
+    assert until(lambda: hosts.running_scripts() == 0)
+
+
+def test_silence_ends_it(simulated: Simulate) -> None:
+    """A holder that says nothing loses the lock, and learns of it by its next beat."""
+    hosts = simulated(1)
+    first, _ = hold(hosts, "ann@desk", silence=0.5)
+    time.sleep(1)
+    assert not first.beat()
+    second, taken = hold(hosts, "bob@desk")
+    assert taken.status == "ok"
+    for each in (first, second):
+        each.close()
+
+
+@pytest.mark.parametrize("how", ["hang up", "reboot"])
+def test_a_lost_connection_frees_it(simulated: Simulate, how: str) -> None:
+    """The lock ends with the script's input, or with the boot."""
+    hosts = simulated(1, timing=Timing(until_reboot=0.05, reboot=0.2))
+    hold(hosts, "ann@desk")
+    if how == "reboot":
+        hosts.run("master-1", f"reboot_now {hosts.state('master-1')['boot_id']}\n")
+        time.sleep(0.6)
+    hosts.hang_up()
+    assert until(lambda: hosts.running_scripts() == 0)
+    again, taken = hold(hosts, "bob@desk")
+    assert taken.status == "ok"
+    again.close()
+
+
+def test_a_lock_that_somebody_else_holds(simulated: Simulate) -> None:
+    """The fault names its owner, for as long as it lasts."""
+    hosts = simulated(1, faults=("master-1:cluster-locked:owner=eve@elsewhere,seconds=1",))
+    refused, answer = hold(hosts, "ann@desk")
+    assert "held by eve@elsewhere" in answer.message
+    refused.close()
+    time.sleep(1)
+    holder, answer = hold(hosts, "ann@desk")
+    assert answer.status == "ok"
+    holder.close()
