@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nornir.core.task import Task
 
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member
+from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
 from plugins.checks.expected import GENEVE_PORT
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import REMEDY, judge_all
@@ -24,11 +24,11 @@ def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResul
     Only hosts whose preflight went well are compared and probed. The listener that check_host started here ends when
     all others have probed it, or by itself.
     """
-    ring = _members(task, gathered)
-    me = next((member for member in ring if member.name == task.host.name), None)
-    if me is None:
+    ring = Ring(_members(task, gathered))
+    if task.host.name not in ring.places:
         message = "seen no preflight of this host; wanted one to compare with; a note only: run preflight, too"
         return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
+    me = ring.members[ring.places[task.host.name]]
     cluster = Cluster(me, ring)
     settings = context_of(task).cluster
     ports = (f"tcp:{settings.northbound_port}", f"tcp:{settings.southbound_port}"), f"udp:{GENEVE_PORT}"

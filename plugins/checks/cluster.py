@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.system import CLOCK_LIMIT, CLOCK_NOTE
 from plugins.words import listed
+
+SHOWN = 3  # clocks
 
 
 @dataclass(frozen=True)
@@ -26,34 +29,54 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Ring:
+    """All hosts that are compared, in the inventory's order; the last one is the first one's neighbour."""
+
+    members: tuple[Member, ...]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where in the ring each host is, by name."""
+        return {member.name: place for place, member in enumerate(self.members)}
+
+    @cached_property
+    def masters(self) -> tuple[Member, ...]:
+        """The hosts that serve the databases."""
+        return tuple(member for member in self.members if member.master)
+
+    def neighbours(self, name: str) -> tuple[Member, ...]:
+        """Give the next host and the one before; fewer than three hosts have one or none."""
+        place, count = self.places[name], len(self.members)
+        around = dict.fromkeys(((place + 1) % count, (place - 1) % count))
+        return tuple(self.members[there] for there in around if there != place)
+
+
+@dataclass(frozen=True)
 class Cluster:
-    """One host among the others; `ring` has all of them, in the inventory's order."""
+    """One host among the others."""
 
     me: Member
-    ring: tuple[Member, ...]
+    ring: Ring
 
-    @property
+    @cached_property
     def others(self) -> tuple[Member, ...]:
         """All but this host."""
-        return tuple(member for member in self.ring if member.name != self.me.name)
+        return tuple(member for member in self.ring.members if member.name != self.me.name)
 
 
 def clock_skew(facts: HostFacts, cluster: Cluster) -> Verdict:
     """Fail where a host disagrees with half of the cluster or more: one wrong clock stops one host, not all."""
     mine = offset(facts)
-    apart: dict[str, float] = {}
-    words: dict[str, str] = {}
-    for other in cluster.others:
-        theirs = _told(other, offset)
-        if theirs is not None:
-            apart[other.name], words[other.name] = mine.certain(theirs), mine.words(theirs, other.name)
+    theirs = {other.name: found for other in cluster.others if (found := _told(other, offset)) is not None}
+    apart = {name: mine.certain(their) for name, their in theirs.items()}
     far = [name for name, seconds in apart.items() if seconds > CLOCK_LIMIT]
     near = [name for name, seconds in apart.items() if CLOCK_NOTE < seconds <= CLOCK_LIMIT]
+    seen = listed([mine.words(theirs[name], name) for name in (far or near)[:SHOWN]])
     if far:
-        verdict = failed if 2 * (len(apart) + 1 - len(far)) <= len(apart) + 1 else note
-        return verdict(listed([words[name] for name in far], 3))
+        known = len(apart) + 1
+        return (failed if 2 * (known - len(far)) <= known else note)(seen)
     if near:
-        return note(listed([words[name] for name in near], 3))
+        return note(seen)
     return ok(f"clocks of {len(apart)} other hosts" if apart else "no other host")
 
 
@@ -76,8 +99,8 @@ def unique_address(facts: HostFacts, cluster: Cluster) -> Verdict:
     mine = {found for _, found in facts.addresses}
     seen = []
     for other in cluster.others:
-        theirs = _told(other, lambda them: {found for _, found in them.addresses}) or set()
-        if cluster.me.address in theirs:
+        # As text: reading all addresses of all hosts on every host takes its time.
+        if f" {cluster.me.address}/" in other.facts.texts.get("addresses", ""):
             seen.append(f"{cluster.me.address} is on {other.name}, too")
         if other.address in mine:
             seen.append(f"{other.address} of {other.name} is on {cluster.me.name}, too")
@@ -115,7 +138,8 @@ COMPARE_RULES: tuple[Rule[Cluster], ...] = (
     Rule(
         "machine-id",
         "a machine id of its own",
-        "on one of them: rm /etc/machine-id, run systemd-machine-id-setup and reboot (a cloned image?)",
+        "on one of them (a cloned image?): rm -f /etc/machine-id /var/lib/dbus/machine-id, "
+        "systemd-machine-id-setup, reboot",
         unique("machine_id"),
     ),
     Rule(
@@ -127,7 +151,7 @@ COMPARE_RULES: tuple[Rule[Cluster], ...] = (
     Rule(
         "system-id",
         "an OVN system id of its own",
-        "on one of them: rm /etc/openvswitch/system-id.conf and restart openvswitch-switch (a cloned image?)",
+        "on one of them (a cloned image?): rm /etc/openvswitch/system-id.conf, systemctl restart openvswitch-switch",
         unique("system_id", may_lack=True),
     ),
     Rule(

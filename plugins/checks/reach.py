@@ -72,34 +72,26 @@ class Reach:
 
 def plan(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> Reach:
     """Decide what `cluster.me` probes."""
-    me = cluster.me
-    masters = [member for member in cluster.others if member.master]
-    peers = list(dict.fromkeys([*(each.name for each in masters), *(each.name for each in neighbours(cluster))]))
-    members = {member.name: member for member in cluster.others}
-    tunnels = [_probe(members[name], tunnel_port) for name in peers]
+    me, ring = cluster.me, cluster.ring
+    masters = [master for master in ring.masters if master.name != me.name]
+    peers = {member.name: member for member in (*masters, *ring.neighbours(me.name))}
+    tunnels = tuple(_probe(peer, tunnel_port) for peer in peers.values())
     return Reach(
         databases=tuple(_probe(master, port) for master in masters for port in database_ports if not me.master),
-        tunnels=tuple(tunnels),
+        tunnels=tunnels,
         full=tuple(_full(me, probe) for probe in tunnels if not probe.reason),
     )
 
 
-def neighbours(cluster: Cluster) -> list[Member]:
-    """Give the next and the previous host of the ring; fewer than three hosts have one or none."""
-    ring = cluster.ring
-    here = next(number for number, member in enumerate(ring) if member.name == cluster.me.name)
-    around = [ring[(here + 1) % len(ring)], ring[here - 1]]
-    return list({member.name: member for member in around if member.name != cluster.me.name}.values())
-
-
 def expected_probes(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> list[str]:
     """Name all probes that others make of `cluster.me`, as words for the verb `unlisten`."""
-    askers = cluster.others if cluster.me.master else [*neighbours(cluster)]
+    me, ring = cluster.me, cluster.ring
+    askers = cluster.others if me.master else ring.neighbours(me.name)
     return [
         probe.expectation(asker.name)
         for asker in askers
-        for probe in plan(Cluster(asker, cluster.ring), database_ports, tunnel_port).probes
-        if probe.to.name == cluster.me.name and probe.token
+        for probe in plan(Cluster(asker, ring), database_ports, tunnel_port).probes
+        if probe.to.name == me.name and probe.token
     ]
 
 

@@ -216,7 +216,7 @@ _gather_listening() {
   for proto in tcp udp; do
     for file in /proc/net/"$proto" /proc/net/"$proto"6; do
       [[ -r $file ]] || continue
-      mapfile -t -s 1 -n 4096 lines 2>/dev/null <"$file"
+      mapfile -t -s 1 -n 512 lines 2>/dev/null <"$file"
       for line in ${lines[@]+"${lines[@]}"}; do
         # sl local_address rem_address st ...: 0A listens, 07 is a UDP socket without a peer.
         # shellcheck disable=SC2206  # to be split: nothing in it is a pattern

@@ -69,9 +69,9 @@ probe() {
 
 # _probe_holder PROTO:PORT SOCKETS: REPLY becomes the name of what holds it, by what ss says.
 _probe_holder() {
-  local words='users:\(\("([^"]+)"'
+  local users='users:\(\("([^"]+)"'
   REPLY='the kernel'
-  if [[ $2 =~ (^|$'\n')"${1%%:*} "[^$'\n']*":${1#*:} "[^$'\n']*$words ]]; then REPLY=${BASH_REMATCH[2]}; fi
+  if [[ $2 =~ (^|$'\n')"${1%%:*} "[^$'\n']*":${1#*:} "[^$'\n']*$users ]]; then REPLY=${BASH_REMATCH[2]}; fi
 }
 
 # _probe_perl WORDS: run the program without the descriptors of the step lines and of the lock.
@@ -108,7 +108,7 @@ sub close_inherited {
   opendir(my $folder, "/proc/self/fd") or return;
   my @open = grep { /^\d+$/ && $_ > 2 } readdir $folder;
   closedir $folder;
-  for my $number (@open) { open(my $handle, "<&=", $number) and close $handle }
+  for my $number (@open) { if (open(my $handle, "<&=", $number)) { close $handle } }
 }
 
 sub new_socket { my ($family, $kind) = @_; socket(my $s, $family, $kind, 0) or die "socket: $!\n"; $s }

@@ -193,6 +193,19 @@ def test_it_ends_when_everybody_has_asked(hosts: tuple[Host, Host]) -> None:
     wait_until_free(a, 4)
 
 
+def test_a_master_of_many_can_name_them_all(hosts: tuple[Host, Host]) -> None:
+    """Five thousand expected probes fit into one call, and the last one still counts."""
+    a, b = hosts
+    facts(a, "listen t1 60 udp:6081")
+    assert probe(b, "udp:10.99.0.1:6081:t1")["udp:10.99.0.1:6081"] == "open"
+    names = " ".join(f"worker-{number}:udp:6081" for number in range(5000))
+    facts(a, f"unlisten t1 {names}")
+    time.sleep(2.5)
+    assert ports_of(a) == {"udp:6081"}
+    facts(a, "unlisten t1 b:udp:6081")
+    wait_until_free(a, 4)
+
+
 def test_it_ends_by_itself(hosts: tuple[Host, Host]) -> None:
     """After its seconds nothing is left of it, although nobody asked and nobody told it to end."""
     a, _ = hosts

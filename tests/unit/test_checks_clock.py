@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.checks.clock import HERE, SECOND, Offset, clock_facts, offset
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member
+from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
 from plugins.steps import Status, Step
@@ -37,7 +37,9 @@ def ring(*clocks: dict[str, str]) -> tuple[Member, ...]:
 def skew(members: tuple[Member, ...], name: str) -> Check:
     """The check clock-skew as host `name` has it."""
     me = next(member for member in members if member.name == name)
-    checks = judge_all([rule for rule in COMPARE_RULES if rule.id == "clock-skew"], me.facts, Cluster(me, members))
+    checks = judge_all(
+        [rule for rule in COMPARE_RULES if rule.id == "clock-skew"], me.facts, Cluster(me, Ring(members))
+    )
     return next(iter(checks))
 
 

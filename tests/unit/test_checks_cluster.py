@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member
+from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
 
@@ -30,7 +30,7 @@ def member(number: int, **changes: str | None) -> Member:
 def judged(members: list[Member], number: int) -> dict[str, Check]:
     """All comparing checks of h<number> by id."""
     me = next(each for each in members if each.name == f"h{number}")
-    return {check.id: check for check in judge_all(COMPARE_RULES, me.facts, Cluster(me, tuple(members)))}
+    return {check.id: check for check in judge_all(COMPARE_RULES, me.facts, Cluster(me, Ring(tuple(members))))}
 
 
 def test_different_hosts_pass():

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.checks.cluster import Cluster, Member
+from plugins.checks.cluster import Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
-from plugins.checks.reach import REACH_RULES, Reach, expected_probes, neighbours, plan
+from plugins.checks.reach import REACH_RULES, Reach, expected_probes, plan
 
 DATABASES, TUNNEL = ("tcp:6641", "tcp:6642"), "udp:6081"
 
@@ -29,7 +29,7 @@ def ring(count: int) -> tuple[Member, ...]:
 
 
 def planned(members: tuple[Member, ...], number: int) -> Reach:
-    return plan(Cluster(members[number], members), DATABASES, TUNNEL)
+    return plan(Cluster(members[number], Ring(members)), DATABASES, TUNNEL)
 
 
 def judged(reach: Reach, **answers: str) -> dict[str, Check]:
@@ -59,7 +59,7 @@ def test_the_master_probes_its_neighbours_only():
 def test_small_rings(count: int, names: list[str]):
     """One host has nobody to ask, two have each other, three have both others."""
     members = ring(count)
-    assert [each.name for each in neighbours(Cluster(members[min(1, count - 1)], members))] == names
+    assert [each.name for each in Ring(members).neighbours(f"h{min(1, count - 1)}")] == names
 
 
 @given(st.integers(2, 30))
@@ -68,7 +68,7 @@ def test_every_link_is_probed_both_ways_and_the_cost_is_bounded(count: int):
     members = ring(count)
     for number, me in enumerate(members):
         assert len(planned(members, number).probes) <= 8
-        for other in neighbours(Cluster(me, members)):
+        for other in Ring(members).neighbours(me.name):
             back = planned(members, int(other.name[1:])).tunnels
             assert me.name in [probe.to.name for probe in back]
 
@@ -82,7 +82,7 @@ def test_each_listener_knows_all_probes_that_will_come(count: int):
         for probe in planned(members, number).probes:
             asked[probe.to.name].append(probe.expectation(me.name))
     for me in members:
-        assert sorted(expected_probes(Cluster(me, members), DATABASES, TUNNEL)) == sorted(asked[me.name])
+        assert sorted(expected_probes(Cluster(me, Ring(members)), DATABASES, TUNNEL)) == sorted(asked[me.name])
 
 
 def test_open_ports_pass():
@@ -133,7 +133,7 @@ def test_ports_that_ovn_has_already():
     assert checks["reach-databases"].status is Grade.OK
     assert checks["reach-tunnels"].status is Grade.NOTE
     assert "UDP 6081 of h0 (10.0.0.1): not asked, in use by the kernel" in checks["reach-tunnels"].seen
-    assert expected_probes(Cluster(members[0], members), DATABASES, TUNNEL) == ["h1:tcp:6642"]
+    assert expected_probes(Cluster(members[0], Ring(members)), DATABASES, TUNNEL) == ["h1:tcp:6642"]
 
 
 @pytest.mark.parametrize("text", ["", "perhaps", "in-use"])

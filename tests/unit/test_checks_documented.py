@@ -1,0 +1,36 @@
+"""docs/preflight.md has every check, in the words of the lists themselves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from plugins.checks.cluster import COMPARE_RULES
+from plugins.checks.host import HOST_RULES
+from plugins.checks.reach import REACH_RULES
+from plugins.scripts import TEMPLATES
+
+RULES = (*HOST_RULES, *COMPARE_RULES, *REACH_RULES)
+DOCUMENT = (TEMPLATES.parent / "docs" / "preflight.md").read_text()
+
+
+def test_every_check_is_a_row_and_every_row_a_check():
+    """The tables are the lists: same ids, same order, same words."""
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \| (.*) \|$", DOCUMENT, re.MULTILINE)
+    assert rows == [(rule.id, rule.wanted, rule.todo) for rule in RULES]
+
+
+def test_ids_are_unique():
+    """An id names one check, over all lists."""
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_what_to_do_is_one_line_of_advice(rule):
+    """Each says something, on one line, without a full stop, so that it can stand at the end of a message."""
+    for text in (rule.wanted, rule.todo):
+        assert text == text.strip()
+        assert len(text) > 3
+        assert "\n" not in text
+        assert not text.endswith(".")
