@@ -1,0 +1,47 @@
+"""Packets over the overlay, from one host to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nornir.core.task import Task
+
+from plugins.checks.model import REMEDY
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.steps import Status, Step, StepsResult
+from plugins.traffic import ALL_PAIRS, COUNT, SMALL, judge, nodes_of, peers
+from tasks.run_script import run_script
+
+
+def probe_traffic(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
+    """Ping the ports of other hosts with small packets and with the largest that both ends have room for.
+
+    `gathered` are the results of open_traffic_port by host: whoever has no port is not pinged. One check per host that
+    is; more than 50 hosts do not ping all others, and a step says so.
+    """
+    nodes, hosts = nodes_of(task), task.nornir.inventory.hosts
+    names = [name for name in nodes if name in gathered]
+    me = nodes[task.host.name]
+    master = next(name for name in nodes if host_settings(hosts[name]).role is Role.MASTER)
+    sizes = {name: int(gathered[name].facts.get("traffic_mtu", SMALL)) for name in names}
+    chosen = {nodes[name]: min(sizes[name], sizes[me.name]) for name in peers(names, me.name, master)}
+    plan = Step("traffic peers", Status.OK, message=_plan(len(names), len(chosen)))
+    if not chosen:
+        return StepsResult(task.host, (plan,))
+    targets = [f"{peer.address}:{each}" for peer, size in chosen.items() for each in dict.fromkeys((SMALL, size))]
+    result = run_script(task, "linux/probe_traffic.sh.j2", count=COUNT, targets=targets)
+    if result.failed or task.is_dry_run():
+        return result
+    checks = tuple(judge(me, peer, size, result.facts).step() for peer, size in chosen.items())
+    judged = StepsResult(task.host, (plan, *result.steps, *checks), result.facts)
+    judged.todo = REMEDY if judged.failed else ""
+    return judged
+
+
+def _plan(hosts: int, chosen: int) -> str:
+    if not chosen:
+        return "no other host has a port, so no packets are sent"
+    if hosts <= ALL_PAIRS:
+        return f"{hosts} hosts: all pairs"
+    return f"{hosts} hosts: not all pairs, each pings {chosen} of them: the master and its neighbours in a ring of all"
