@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import threading
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plugins.simulate.cluster import SimulatedCluster
 
 INTERRUPTED = 130
+TICK = 0.1  # seconds between looks at what was heard
 PATIENCE = 20.0  # seconds that an interrupted COMMAND has to end by itself
 WHAT_IT_PROVES = (
     "They prove transport, scheduler, parser, reports and faults, and nothing about the shell: "
@@ -38,8 +39,13 @@ EXAMPLES = """Examples:
 docs/simulated-hosts.md has every fault."""
 
 
-class TerminatedError(KeyboardInterrupt):
-    """Somebody ended this process, and not by the keyboard, which COMMAND hears too."""
+class Signals:
+    """Notes what would end this process, so that it happens between two things and not in the middle of one."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: self.heard.append(number))
 
 
 class Login(StrEnum):
@@ -87,17 +93,16 @@ def simulate(
         sudo_password=sudo_password,
         host_keys=host_keys.value,
     )
+    signals = Signals()
     try:
         with SimulatedCluster(options, folder) as cluster:
             _say(f"{count} simulated hosts are up; inventory: {cluster.inventory}", WHAT_IT_PROVES)
-            status = _run(command, cluster) if command else 0
+            status = _run(command, cluster, signals) if command else 0
             if keep or not command:
-                _serve(cluster)
+                _serve(cluster, signals)
     except UsageError as error:
         _say(str(error))
         status = 2
-    except KeyboardInterrupt:
-        status = INTERRUPTED
     raise typer.Exit(status)
 
 
@@ -106,55 +111,50 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
-def _serve(cluster: SimulatedCluster) -> None:
+def _serve(cluster: SimulatedCluster, signals: Signals) -> None:
     """Wait for Ctrl-C."""
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in cluster.environment.items())
     _say("In another terminal:", f"  export {exports}", "  python -m runbooks.bootstrap", "Ctrl-C ends them.")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        _say("Stopped.")
+    while not signals.heard:
+        time.sleep(TICK)
 
 
-def _run(command: list[str], cluster: SimulatedCluster) -> int:
+def _run(command: list[str], cluster: SimulatedCluster, signals: Signals) -> int:
     """Run COMMAND; give its exit status, as a shell would."""
+    if signals.heard:
+        return INTERRUPTED
     # `python` is this one, as in every command that the runbooks show.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
         process = subprocess.Popen(command, env=os.environ | cluster.environment | {"PATH": path})
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from None
-    try:
-        cluster.guard(process.pid)
-        status = process.wait()
-    except TerminatedError:
-        process.terminate()
-        status = _end(process)
-    except KeyboardInterrupt:
-        status = _end(process)
-    finally:
-        with contextlib.suppress(UsageError):
-            cluster.guard(None)
+    cluster.guard(process.pid)
+    status = _wait(process, signals)
+    cluster.guard(None)
     return status if status >= 0 else 128 - status
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """Let COMMAND, which was told to end too, do so in its own time; a second Ctrl-C kills it."""
-    try:
-        return process.wait(PATIENCE)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        return process.wait()
+def _wait(process: subprocess.Popen[bytes], signals: Signals) -> int:
+    """Wait for COMMAND. It hears Ctrl-C itself, is told of other signals, and is killed if it does not end then."""
+    known, until = 0, math.inf
+    while True:
+        try:
+            return process.wait(TICK)
+        except subprocess.TimeoutExpired:
+            pass
+        if (heard := len(signals.heard)) > known:
+            if known:
+                process.kill()
+            elif signals.heard[0] != signal.SIGINT:
+                process.terminate()
+            known, until = heard, min(until, time.monotonic() + PATIENCE)
+        if time.monotonic() > until:
+            process.kill()
 
 
 def main() -> None:
-    """Run the command; SIGTERM and SIGHUP end it and what it runs, as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise TerminatedError
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    """Run the command."""
     app(prog_name="python -m runbooks.simulate")
 
 

@@ -12,6 +12,7 @@ from plugins.simulate.effects import Complain, Cut, Hear, HearAll, Limit, Pause,
 from plugins.simulate.host import SimulatedHost
 
 TIMED_OUT = 124  # as of timeout(1)
+MISTAKE = 70  # as EX_SOFTWARE of sysexits.h
 
 
 class Wire(Protocol):
@@ -98,6 +99,9 @@ class Drive:
             with contextlib.suppress(TimeoutError):
                 async with self._limit:
                     status = await self._play()
+        except Exception as error:  # noqa: BLE001  # a mistake in a verb: whoever waits for the script must hear of it
+            status = MISTAKE
+            self._wire.complain(f"simulated host: a mistake: {error!r}\n".encode())
         finally:
             self._script.close()
             self._host.scripts.discard(self)

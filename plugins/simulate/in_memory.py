@@ -52,6 +52,7 @@ class MemoryHosts:
 
     def _end_scripts(self) -> None:
         for host in self._world.hosts.values():
+            host.drop_connections()
             for script in list(host.scripts):
                 script.kill()
 

@@ -112,8 +112,8 @@ def test_a_signal_ends_everything(simulate, tmp_path: Path, number: int) -> None
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    process.communicate(timeout=20)
-    assert process.returncode == (130 if number == signal.SIGINT else 143)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == (130 if number == signal.SIGINT else 143), errors
     assert all(gone(pid) for pid in both)
     assert list(tmp_path.iterdir()) == []
 

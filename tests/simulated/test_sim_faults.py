@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Simulate
+from simulating import Simulate
 
 from plugins.simulate.host import Timing
 from plugins.simulate.state import lasting

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from conftest import Simulate, Simulated
+from simulating import Simulate, Simulated
 
 from plugins.connections.base import Holder
 from plugins.scripts import assemble

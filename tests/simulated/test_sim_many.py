@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Simulate
+from simulating import Simulate
 
 from plugins.connections import close_shell, open_shell
 from plugins.context import RunContext, attach

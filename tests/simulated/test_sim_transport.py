@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import Simulate
+from simulating import Simulate
 
 from plugins.errors import UnreachableError
 
