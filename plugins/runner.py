@@ -140,7 +140,7 @@ def _execute(
     roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
     graph = Graph(runbook.stages, roles, set(pairs))
     executor = ThreadPoolExecutor(options.workers or context.settings.workers, thread_name_prefix="host")
-    scheduler = Scheduler(runbook, graph, nornir, context, executor, lambda pair: rerun_command(pair, options))
+    scheduler = Scheduler(runbook, graph, nornir, context, executor, lambda pair: rerun_command(runbook, pair, options))
     lock: MasterLock | None = None
     code = 0
     try:

@@ -81,9 +81,9 @@ def plan_of(
     )
 
 
-def rerun_command(pair: Pair, options: Options) -> str:
+def rerun_command(runbook: Runbook, pair: Pair, options: Options) -> str:
     """Give the command that runs just this pair again."""
-    words = ["python", "-m", "runbooks.task", pair.stage, "--host", pair.host]
+    words = ["python", "-m", *(word.format(stage=pair.stage) for word in runbook.again), "--host", pair.host]
     if options.inventory != ROOT / "inventory":
         words += ["-i", str(options.inventory)]
     return " ".join(quote(word) for word in words)

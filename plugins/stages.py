@@ -53,12 +53,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Runbook:
-    """A title and a flat list of stages. `changes` is false for one that only ever looks."""
+    """A title and a flat list of stages. `changes` is false for one that only ever looks.
+
+    `again` is the command that runs one stage of it again on one host; {stage} stands for the stage.
+    """
 
     name: str
     title: str
     stages: tuple[Stage, ...]
     changes: bool = True
+    again: tuple[str, ...] = ("runbooks.task", "{stage}")
 
     def stage(self, name: str) -> Stage:
         """Find a stage by its name or its task's; raises SelectionError with the known ones."""

@@ -25,6 +25,7 @@ RUNBOOK = Runbook(
     name="verify",
     title="Is the overlay healthy?",
     changes=False,
+    again=("runbooks.verify",),
     stages=(
         Stage("inspect", gather_overlay),
         Stage(
@@ -44,6 +45,7 @@ TRAFFIC = Runbook(
     title="Does the overlay carry packets?",
     # It puts up a temporary switch, and two of that name would stand in each other's way.
     changes=True,
+    again=("runbooks.verify", "--traffic"),
     stages=(
         *RUNBOOK.stages,
         Stage(
@@ -63,6 +65,7 @@ TRAFFIC = Runbook(
         Stage(
             "traffic",
             probe_traffic,
+            gathers="traffic-port",
             needs=(
                 Need("traffic-port", HOST, "packets leave by the host's own port"),
                 Need("traffic-port", ALL, "a packet is answered where a port is open"),

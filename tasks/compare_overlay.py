@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nornir.core.task import Task
 
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member
+from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import REMEDY, judge_all
 from plugins.checks.overlay import OVERLAY_RULES, Overlay
@@ -39,7 +39,7 @@ def compare_overlay(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
         addresses={name: settings.address for name, settings in linux.items()},
         master=next((member.facts for member in ring if member.master), None),
     )
-    judged = (*judge_all(OVERLAY_RULES, me.facts, overlay), *judge_all(_CLOCK, me.facts, Cluster(me, ring)))
+    judged = (*judge_all(OVERLAY_RULES, me.facts, overlay), *judge_all(_CLOCK, me.facts, Cluster(me, Ring(ring))))
     result = StepsResult(task.host, tuple(check.step() for check in judged))
     result.todo = REMEDY if result.failed else ""
     return result

@@ -4,26 +4,29 @@
 # package NAME[=VERSION]...: installed, all in one go. VERSION may end in "*".
 package() { _step "package $*" '' _package "$@"; }
 _package_read() {
-  local name version abbrev
+  local all
   _once packages || return 0
-  unset PACKAGE_VERSION
-  declare -gA PACKAGE_VERSION=()
-  while read -r abbrev name version; do
-    # "ii" and "hi": installed whole, perhaps held.
-    if [[ $abbrev == ?i ]]; then PACKAGE_VERSION[$name]=$version; fi
-  done < <(dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' 2>/dev/null)
+  # One text, and not read line by line: bash takes a pipe byte by byte.
+  all=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' 2>/dev/null)
+  PACKAGES=$'\n'$all$'\n'
 }
 _package_look() {
-  local want name version missing=()
+  local want name version have missing=()
   _needs dpkg-query || return 3
   _package_read
   for want in "$@"; do
     name=${want%%=*} version=
     if [[ $want == *=* ]]; then version=${want#*=}; fi
+    have=
+    # "ii" and "hi": installed whole, perhaps held.
+    if [[ $PACKAGES == *[ih]'i  '"$name "* ]]; then
+      have=${PACKAGES#*[ih]'i  '"$name "}
+      have=${have%%$'\n'*}
+    fi
     # shellcheck disable=SC2053  # the version is a pattern
-    if [[ -z ${PACKAGE_VERSION[$name]:-} ]] || [[ -n $version && ${PACKAGE_VERSION[$name]} != $version ]]; then
+    if [[ -z $have ]] || [[ -n $version && $have != $version ]]; then
       missing+=("$want")
-      DIFF+="-$name ${PACKAGE_VERSION[$name]:-(not installed)}"$'\n'"+$name ${version:-(newest)}"$'\n'
+      DIFF+="-$name ${have:-(not installed)}"$'\n'"+$name ${version:-(newest)}"$'\n'
     fi
   done
   ((${#missing[@]} == 0)) && return 0
@@ -34,7 +37,8 @@ _package_act() {
   local apt=(apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Options::=--force-confold)
   export NEEDRESTART_SUSPEND=1
   # A run that was killed in the middle may have left packages unpacked but not configured.
-  dpkg --configure -a
+  dpkg --configure -a || :
+  "${apt[@]}" install -y --fix-broken
   # Third-party sources may be broken without harm to ours: only the install decides.
   "${apt[@]}" update || echo 'The package lists could not be brought up to date.'
   "${apt[@]}" install -y --no-install-recommends --allow-downgrades -- "$@"

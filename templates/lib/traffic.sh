@@ -172,12 +172,14 @@ while ((my @silent = grep { !$_->{got} } values %first) && now() < $until) {
   ping($_) for @silent;
   hear(AGAIN, sub { !grep { !$_->{got} } @silent });
 }
+# Who did not answer may have been spoken of, and routers do not repeat themselves often.
+$_->{error} = $first{ $_->{address} }{error} for @targets;
 for (1 .. $count) {
   ping($_) for @targets;
   hear(BETWEEN, sub { 0 });
 }
 hear(LAST, sub { !grep { $_->{got} < $count } @targets });
-print "$_->{name} $_->{got}/$count$_->{error}\n" for @targets;
+print "$_->{name} $_->{got}/$count", $_->{got} < $count ? $_->{error} : "", "\n" for @targets;
 
 # Seconds since some moment, never set back.
 sub now { (POSIX::times())[0] / POSIX::sysconf(POSIX::_SC_CLK_TCK()) }
