@@ -80,14 +80,16 @@ def probe_network(used: tuple[IPv4Network, ...], hosts: tuple[int, ...]) -> IPv4
     `hosts` are the hosts' own addresses, as numbers. None when there is none.
     """
     length = 32 - (len(hosts) + 1).bit_length()
+    size = 1 << (32 - length)
+    taken = [(int(each.network_address), int(each.broadcast_address)) for each in used]
+    taken += [(address, address) for address in hosts]
     for block in _CANDIDATES:
-        size = 1 << (32 - length)
-        for first in range(int(block.broadcast_address) + 1 - size, int(block.network_address) - 1, -size):
-            network = IPv4Network((first, length))
-            if not any(network.overlaps(each) for each in used) and not any(
-                first <= address < first + size for address in hosts
-            ):
-                return network
+        first = int(block.broadcast_address) + 1 - size
+        while first >= int(block.network_address):
+            hit = next((low for low, high in taken if low < first + size and high >= first), None)
+            if hit is None:
+                return IPv4Network((first, length))
+            first = (hit - size) & -size  # the next one down that this is not in
     return None
 
 
