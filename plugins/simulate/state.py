@@ -96,6 +96,10 @@ class HostState:
     sb: dict[str, dict[str, str]] = field(default_factory=dict)
     chassis: dict[str, list[str]] = field(default_factory=dict)
     """Of the southbound database: encapsulation and address by chassis name."""
+    traffic_switch: dict[str, str] = field(default_factory=dict)
+    """Of the northbound database: `MAC IP` by port of the temporary switch."""
+    traffic_port: dict[str, str] = field(default_factory=dict)
+    """This host's port of it: `address` and `mtu`."""
     reboot_required: str = ""
     counters: Counters = field(default_factory=Counters)
 
@@ -167,6 +171,7 @@ class HostState:
             self.address_at = self.nic
             self.ovs.pop(f"Bridge br{self.nic}", None)
         self.network = self.network_token = ""
+        self.traffic_port = {}
         self.files.remove("/run")
         self.files.place("/run", Entry(Kind.DIRECTORY))
         self.modules = sorted(set((self.files.text(LOADED_AT_BOOT) or "").split()))

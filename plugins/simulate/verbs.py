@@ -13,6 +13,7 @@ from plugins.simulate import (
     verbs_probe,
     verbs_reboot,
     verbs_system,
+    verbs_traffic,
 )
 from plugins.simulate.vocabulary import Verb
 
@@ -27,4 +28,5 @@ VERBS: dict[str, Verb] = {
     **verbs_ovn.VERBS,
     **verbs_network.VERBS,
     **verbs_inspect.VERBS,
+    **verbs_traffic.VERBS,
 }
