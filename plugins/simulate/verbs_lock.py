@@ -18,7 +18,7 @@ def _hold_lock(play: Play, owner: str, seconds: str) -> Part:
     yield from play.begin("cluster lock")
     host.unlock(play)
     if holder := host.cluster_holder():
-        ago = int(monotonic() - host.cluster_beat)
+        ago = int(monotonic() - host.cluster_beat) if host.cluster_owner else 0
         message = f"held by {holder}; last sign of life {ago} s ago (after {seconds} s without one it is free)"
         yield from play.fail(message)
     host.cluster_owner, host.cluster_beat = owner, monotonic()
