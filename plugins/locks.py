@@ -24,6 +24,7 @@ from plugins.inventory.model import Role
 from plugins.scripts import assemble, render
 from plugins.steps import Status, Transcript, parse_line
 
+STEP = "cluster lock"  # what the verb calls it
 BEAT = 5.0  # seconds
 SILENCE = 60  # seconds without a beat after which the master lets go
 ANSWER = 60.0  # seconds to wait for the master's answer
@@ -74,7 +75,8 @@ class MasterLock:
 
         def on_line(raw: bytes) -> None:
             transcript.add(parse_line(raw, marker))
-            if transcript.steps:
+            # Before it there may be a step that waited for another script, and did so in vain.
+            if any(step.name == STEP or step.status is Status.FAILED for step in transcript.steps):
                 answered.set()
 
         holder = open_shell(self._master, self._context).hold(script.encode(), on_line=on_line)

@@ -80,7 +80,8 @@ def calls(body: str) -> list[Call]:
     found: list[Call] = []
     position, line = 0, 1
     while position < len(body):
-        start_line, words = line, []
+        start_line = line
+        words: list[str] = []
         while position < len(body) and body[position] != "\n":
             if body[position] in " \t":
                 position += 1

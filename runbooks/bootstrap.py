@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from plugins.cli import Reboot, application, main
+from plugins.context import RebootPolicy
+from plugins.inventory.model import Role
+from plugins.runner import run
+from plugins.selection import Options
+from plugins.stages import Need, Runbook, Scope, Stage
 from tasks.check_host import check_host
 from tasks.check_network import check_network
 from tasks.compare_overlay import compare_overlay
@@ -14,13 +20,6 @@ from tasks.distribute_certificates import distribute_certificates
 from tasks.gather_overlay import gather_overlay
 from tasks.install_ovn import install_ovn
 from tasks.join_overlay import join_overlay
-
-from plugins.cli import Reboot, application, main
-from plugins.context import RebootPolicy
-from plugins.inventory.model import Role
-from plugins.runner import run
-from plugins.selection import Options
-from plugins.stages import Need, Runbook, Scope, Stage
 
 HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
 
@@ -51,6 +50,7 @@ RUNBOOK = Runbook(
             needs=(
                 Need("install", HOST, "bridges are made by Open vSwitch"),
                 Need("network-checks", HOST, "the network works before it is changed"),
+                Need("network-checks", ALL, "a host that reboots or moves its NIC answers nobody's probes"),
             ),
         ),
         Stage(

@@ -1,4 +1,4 @@
-"""The host's bridges: br-int for the overlay, and one that holds the NIC so that pods reach the outside."""
+"""The host's bridges: br-int for the overlay, one that holds the NIC, and the kernel modules that they need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.run_script import run_script
 
 
 def configure_bridges(task: Task) -> StepsResult:
-    """Make the bridges and say in Open vSwitch's database who this chassis is and where its tunnels end.
+    """Reboot where a package asked for it, make the bridges, and say who this chassis is and where its tunnels end.
 
     Moving the NIC cuts the connection: the change takes itself back unless this task reaches the host again.
     """
@@ -20,6 +20,7 @@ def configure_bridges(task: Task) -> StepsResult:
     return run_script(
         task,
         "linux/configure_bridges.sh.j2",
+        modules=context.release.kernel_modules if settings.datapath == "system" else (),
         datapath=settings.datapath,
         nic_bridge=settings.nic_bridge,
         nic=settings.nic or "",

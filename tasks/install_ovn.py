@@ -1,4 +1,4 @@
-"""Open vSwitch and OVN on a host: packages, kernel modules, and a reboot where a package asks for one."""
+"""Open vSwitch and OVN on a host: their packages, and their service."""
 
 from __future__ import annotations
 
@@ -12,11 +12,5 @@ from tasks.run_script import run_script
 
 def install_ovn(task: Task) -> StepsResult:
     """Install the release's packages for the host's role."""
-    settings, release = host_settings(task.host), context_of(task).release
-    return run_script(
-        task,
-        "linux/install_ovn.sh.j2",
-        packages=release.packages[settings.role],
-        modules=release.kernel_modules if settings.datapath == "system" else (),
-        userspace=settings.datapath == "netdev",
-    )
+    packages = context_of(task).release.packages[host_settings(task.host).role]
+    return run_script(task, "linux/install_ovn.sh.j2", packages=packages)

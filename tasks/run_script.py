@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from nornir.core.task import Task
@@ -23,6 +24,8 @@ from plugins.steps import (
     Transcript,
     parse_line,
 )
+
+CONFIRMED = "network confirmed"  # the step of the verb network_confirm
 
 
 def run_script(task: Task, template: str, *, deadline: float | None = None, **values: Any) -> StepsResult:
@@ -146,6 +149,12 @@ def _confirm(task: Task, asked: StepsResult) -> StepsResult:
     """Reach the host over a new connection and tell it so; else it takes its network change back by itself."""
     context: RunContext = context_of(task)
     limit = context.settings.network_confirm_deadline
-    close_shell(task.host)
-    reopen_shell(task, limit, pause=1.0)
-    return _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
+    until = time.monotonic() + limit
+    while True:
+        close_shell(task.host)
+        reopen_shell(task, until - time.monotonic(), pause=1.0)
+        answer = _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
+        # A connection that came up just before the change took hold is lost with it.
+        heard = answer.steps and answer.steps[-1].name == CONFIRMED
+        if heard or time.monotonic() >= until or context.stop.wait(1):
+            return answer

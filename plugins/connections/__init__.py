@@ -53,13 +53,13 @@ def open_shell(host: Host, context: RunContext, *, again: bool = False) -> Shell
         if name not in host.connections:
             if context.stop.is_set():
                 raise UnreachableError(host.name, "connect", "the run was stopped", "run again")
-            failed, error = _failures.get(host.name, (0.0, None))
+            failed, error = _failures.get((context.run_id, host.name), (0.0, None))
             if error is not None and not again and time.monotonic() - failed < _REMEMBERED:
                 raise error
             try:
                 _connect(host, name, settings, context)
             except UnreachableError as failure:
-                _failures[host.name] = (time.monotonic(), failure)
+                _failures[context.run_id, host.name] = (time.monotonic(), failure)
                 raise
         return cast("Shell", host.connections[name].connection)
 
@@ -80,7 +80,7 @@ def _connect(host: Host, name: str, settings: HostSettings, context: RunContext)
 
 
 _REMEMBERED = 10.0  # seconds
-_failures: dict[str, tuple[float, UnreachableError]] = {}
+_failures: dict[tuple[str, str], tuple[float, UnreachableError]] = {}
 _open_locks: dict[str, threading.Lock] = {}
 
 

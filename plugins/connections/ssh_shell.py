@@ -9,6 +9,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import paramiko
 
@@ -46,30 +47,40 @@ class SshShell:
         """Run `script` as root (see Shell)."""
         self._check_sudo()
         try:
-            channel = self._start(script, int(deadline))
-            channel.shutdown_write()
+            channel, lost = self._start(script, int(deadline))
         except _LOST as error:
-            return Completed(None, lost=f"the connection was lost while the script was sent ({words(error)})")
+            lost = f"the connection was lost before the script was sent ({words(error)})"
+            return Completed(None, lost=lost)
         with channel:
-            return self._read(channel, time.monotonic() + deadline + GRACE, on_line)
+            done = self._read(channel, time.monotonic() + deadline + GRACE, on_line)
+        return done if done.exit_status is not None or not lost else replace(done, lost=lost)
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> SshHolder:
         """Start a script that reads beats from its input for as long as it is held (see Shell)."""
         self._check_sudo()
         try:
-            return SshHolder(self._start(base64.b64encode(script) + b"\n", None), on_line)
+            return SshHolder(self._start(base64.b64encode(script) + b"\n", None)[0], on_line)
         except _LOST as error:
             raise self._gone("connect", error) from None
 
-    def _start(self, script: bytes, limit: int | None) -> paramiko.Channel:
+    def _start(self, script: bytes, limit: int | None) -> tuple[paramiko.Channel, str]:
+        """Send the script; the text says how it could not be sent whole.
+
+        Whoever does not read it to its end, a sudo that refuses for one, may still have something to say.
+        """
         token = secrets.token_hex(16)
         receiver = _RECEIVER.format(token=token, then=_ONE_LINE if limit is None else _WHOLE_INPUT)
         bounded = f"bash -c '{receiver}'" if limit is None else f"timeout -k 10 {limit} bash -c '{receiver}'"
         escalate = "" if self._root else "sudo -n " if self._sudo is None else "sudo -S -p '' "
         channel = self._open()
         channel.exec_command(f"exec {escalate}{bounded}")
-        channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
-        return channel
+        try:
+            channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
+            if limit is not None:
+                channel.shutdown_write()
+        except OSError as error:
+            return channel, f"the connection was lost while the script was sent ({words(error)})"
+        return channel, ""
 
     def _open(self) -> paramiko.Channel:
         transport = self._client.get_transport()
@@ -131,9 +142,11 @@ class SshShell:
                 errors += channel.recv_stderr(65536)
                 del errors[:-STDERR_KEPT]
                 quiet = False
-            if channel.eof_received:  # the descriptor stays readable from here on: wait for the status instead
+            if (
+                channel.eof_received and not channel.closed
+            ):  # the descriptor stays readable from here on: wait for the status instead
                 channel.status_event.wait(0.5)
-            over = channel.exit_status_ready() and (quiet or channel.eof_received)
+            over = channel.closed or (channel.exit_status_ready() and (quiet or channel.eof_received))
             if over and not channel.recv_ready() and not channel.recv_stderr_ready():
                 out.end()
                 return self._completed(channel, bytes(errors))

@@ -1,0 +1,315 @@
+"""Whole runbooks against simulated hosts: order, faults, reports, exit statuses; a re-run completes the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from simulating import Simulate, Simulated
+
+from plugins.settings import ROOT
+from plugins.simulate.state import lasting
+
+BOOTSTRAP, VERIFY, TASK = "runbooks.bootstrap", "runbooks.verify", "runbooks.task"
+
+
+def report(hosts: Simulated, tmp_path: Path, *words: str, expect: int) -> tuple[dict, str]:
+    """Run a runbook; give its JSON report and all that it printed."""
+    file = tmp_path / "report.json"
+    done = hosts.command(*words, "--report", str(file))
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(file.read_text()), done.stdout + done.stderr
+
+
+def statuses(said: dict) -> dict[str, str]:
+    return {name: host["status"] for name, host in said["hosts"].items()}
+
+
+def stages(said: dict, host: str) -> dict[str, str]:
+    return {stage["name"]: stage["status"] for stage in said["hosts"][host]["stages"]}
+
+
+def test_bare_hosts_become_an_overlay_once(simulated: Simulate, tmp_path: Path) -> None:
+    """Dry run, run, run again, dry run: what would change, changes, and then nothing does."""
+    hosts = simulated(count=4, windows=1)
+    bare = {name: lasting(hosts.state(name)) for name in ("master-1", "linux-1")}
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, "--dry-run", expect=0)
+    assert set(statuses(said).values()) == {"would-change", "skipped"}
+    assert {name: lasting(hosts.state(name)) for name in bare} == bare
+    assert not list(hosts.state_folder.rglob("pki"))
+    assert not list(hosts.state_folder.rglob("lock"))
+    said, text = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert statuses(said) == dict.fromkeys(["master-1", "linux-1", "linux-2", "linux-3"], "changed") | {
+        "windows-1": "skipped"
+    }
+    assert "no Windows tasks yet" in text
+    for again in ((), ("--dry-run",)):
+        said, _ = report(hosts, tmp_path, BOOTSTRAP, *again, expect=0)
+        assert set(statuses(said).values()) == {"ok", "skipped"}
+    report(hosts, tmp_path, VERIFY, "--traffic", expect=0)
+
+
+def test_a_failing_host_stops_nobody_else(simulated: Simulate, tmp_path: Path) -> None:
+    """Its table says which host, step and words, and the command that it names completes the work."""
+    hosts = simulated(count=3, faults=("linux-2:install:fail:output=mirror is on fire",))
+    said, text = report(hosts, tmp_path, BOOTSTRAP, expect=1)
+    assert statuses(said) == {"master-1": "changed", "linux-1": "changed", "linux-2": "failed"}
+    assert stages(said, "linux-2")["join"] == "skipped"
+    assert stages(said, "linux-1")["verify"] == "ok"
+    assert "mirror is on fire" in text
+    assert f"python -m {TASK} install --host linux-2" in text
+    hosts.clear_faults()
+    assert hosts.command(TASK, "install", "--host", "linux-2").returncode == 0
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert statuses(said) == {"master-1": "ok", "linux-1": "ok", "linux-2": "changed"}
+
+
+def test_a_failing_master_stops_what_needs_it_and_nothing_else(simulated: Simulate, tmp_path: Path) -> None:
+    """Workers still install and get their bridges."""
+    hosts = simulated(count=3, faults=("master-1:central:fail",))
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=1)
+    assert stages(said, "linux-1") | {"inspect": "-", "verify": "-"} == {
+        "preflight": "ok",
+        "network-checks": "ok",
+        "install": "changed",
+        "bridge": "changed",
+        "certificates": "changed",
+        "join": "skipped",
+        "inspect": "-",
+        "verify": "-",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("linux-1:closed", "unreachable", "Connection refused"),
+        ("linux-1:refuse-login", "unreachable", "refused the login"),
+        ("linux-1:changed-host-key", "unreachable", "has changed"),
+        ("linux-1:refuse-sudo", "failed", "sudo"),
+        ("linux-1:require-tty", "failed", "sudo"),
+        ("linux-1:join:cut", "failed", "the script goes on to its end on the host; running again is safe"),
+        ("linux-1:join:cut:at=middle", "failed", "running again is safe"),
+        ("linux-1:certificates:exit:status=3", "failed", "exit status 3 and without its end line"),
+        ("linux-1:bridge/start:mute", "failed", "a login profile of"),
+        ("linux-1:install:disk-full", "failed", "No space left"),
+        ("linux-1:clock-skew:seconds=90", "failed", "clock"),
+        ("linux-1:fact:os_version=9", "failed", "debian 9"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_mended(
+    simulated: Simulate, tmp_path: Path, fault: str, status: str, words: str
+) -> None:
+    """Host, step, cause and next step are named; others finish; once mended, the same command completes the work."""
+    hosts = simulated(count=3, faults=(fault,))
+    said, text = report(hosts, tmp_path, BOOTSTRAP, expect=1)
+    assert statuses(said) == {"master-1": "changed", "linux-1": status, "linux-2": "changed"}
+    assert words in " ".join(text.split())
+    assert "Run again:" in text
+    hosts.clear_faults()
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert statuses(said)["linux-1"] in {"changed", "ok"}
+    assert statuses(said)["linux-2"] == "ok"
+
+
+def test_a_firewall_is_found_before_the_network_is_changed(simulated: Simulate, tmp_path: Path) -> None:
+    """Workers that do not get through to a port of the master say which, and their network stays as it was."""
+    hosts = simulated(count=3, faults=("master-1:firewall:port=6642",))
+    said, text = report(hosts, tmp_path, BOOTSTRAP, expect=1)
+    assert statuses(said) == {"master-1": "changed", "linux-1": "failed", "linux-2": "failed"}
+    assert stages(said, "linux-1")["bridge"] == "skipped"
+    assert "6642" in text
+
+
+def test_garbage_harms_nothing(simulated: Simulate, tmp_path: Path) -> None:
+    """NUL, escape codes, 1 MB lines and forged step lines on every step change no outcome and reach no terminal."""
+    said, text = report(simulated(count=2, faults=("*:garbage",)), tmp_path, BOOTSTRAP, expect=0)
+    assert set(statuses(said).values()) == {"changed"}
+    assert "\x1b" not in text
+    assert "\0" not in text
+
+
+def test_a_reboot_is_asked_for_by_a_package_and_done_once(simulated: Simulate, tmp_path: Path) -> None:
+    """The host comes back with a new boot id and goes on; nobody else waits for it; the next run reboots nothing."""
+    hosts = simulated(count=3, faults=("linux-1:want-reboot:times=1",))
+    before = hosts.state("linux-1")["boot_id"]
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert stages(said, "linux-1")["bridge"] == "changed"
+    after = hosts.state("linux-1")["boot_id"]
+    assert after != before
+    report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert hosts.state("linux-1")["boot_id"] == after
+
+
+def test_never_reboot_is_said_and_kept(simulated: Simulate, tmp_path: Path) -> None:
+    """--reboot never leaves the host up and says that a reboot is due."""
+    hosts = simulated(count=2, faults=("linux-1:want-reboot:times=1",))
+    before = hosts.state("linux-1")["boot_id"]
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, "--reboot", "never", expect=0)
+    bridge = next(stage for stage in said["hosts"]["linux-1"]["stages"] if stage["name"] == "bridge")
+    assert any("not rebooted" in step["message"] for step in bridge["steps"])
+    assert hosts.state("linux-1")["boot_id"] == before
+
+
+def test_a_network_change_that_cuts_the_line_is_confirmed(simulated: Simulate, tmp_path: Path) -> None:
+    """The connection is lost as the NIC moves; the change is confirmed over a new one."""
+    said, _ = report(simulated(count=2, faults=("linux-1:cut-network",)), tmp_path, BOOTSTRAP, expect=0)
+    assert stages(said, "linux-1")["bridge"] == "changed"
+
+
+def test_a_selection_looks_at_its_needs_and_runs_nothing_else(simulated: Simulate, tmp_path: Path) -> None:
+    """An unmet need outside the selection names the command to run first, and nothing is changed."""
+    hosts = simulated(count=3)
+    before = lasting(hosts.state("linux-1"))
+    said, text = report(hosts, tmp_path, BOOTSTRAP, "--only", "join", "--host", "linux-1", expect=1)
+    assert set(said["hosts"]) == {"linux-1"}
+    assert "first, which is not in this selection and not done yet" in " ".join(text.split())
+    assert f"python -m {TASK} " in text
+    assert lasting(hosts.state("linux-1")) == before
+    report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    said, _ = report(hosts, tmp_path, TASK, "join", "--host", "linux-1", expect=0)
+    assert stages(said, "linux-1") == {"join": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--host", "linux-9"), "linux-1"),
+        (("--role", "worker"), "linux"),
+        (("--filter", "rolle=linux"), "role"),
+        (("--only", "brige"), "bridge"),
+        (("--from", "nowhere"), "preflight"),
+        (("--only", "central", "--host", "linux-1"), "nothing to run"),
+        (("--report", "/proc/nowhere/r.json"), "/proc/nowhere/r.json"),
+        (("-i", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_a_wrong_command_touches_no_host(simulated: Simulate, words: tuple[str, ...], said: str) -> None:
+    """Exit status 2 and the known names, before any host is touched."""
+    hosts = simulated(count=2)
+    done = hosts.command(BOOTSTRAP, *words)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_run_is_refused_and_told_who_has_the_first(simulated: Simulate) -> None:
+    """The master's lock refuses a run from another machine; exit status 3."""
+    hosts = simulated(count=2, faults=("master-1:cluster-locked:owner=alice@laptop since noon",))
+    done = hosts.command(BOOTSTRAP)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "alice@laptop since noon" in done.stdout + done.stderr
+    assert not hosts.state("linux-1")["packages"].get("ovn-host")
+
+
+def _start(hosts: Simulated, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", *words]
+    return subprocess.Popen(
+        command,
+        env=os.environ | hosts.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _await_script(hosts: Simulated) -> None:
+    until = time.monotonic() + 30
+    while hosts.running_scripts() == 0:
+        assert time.monotonic() < until, "no script ever ran"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate, number: int) -> None:
+    """Ctrl-C while a step hangs: exit status 130, and what was running where."""
+    hosts = simulated(count=3, faults=("linux-1:install:hang",))
+    with _start(hosts, BOOTSTRAP) as running:
+        time.sleep(4)
+        began = time.monotonic()
+        running.send_signal(number)
+        text, _ = running.communicate(timeout=20)
+    assert time.monotonic() - began < 6
+    assert running.returncode == 130
+    assert "linux-1: install: package" in text
+
+
+def test_a_killed_run_is_run_again(simulated: Simulate, tmp_path: Path) -> None:
+    """Kill -9 at whatever moment: the next run completes the work, and there is one authority only."""
+    hosts = simulated(count=3)
+    fingerprints = set()
+    for moment in (0.7, 1.2, 1.7, 2.2):
+        with _start(hosts, BOOTSTRAP) as running:
+            time.sleep(moment)
+            running.kill()
+        fingerprints |= {
+            path.read_text() for path in hosts.state_folder.rglob("pki/**/certificate.pem") if "ovn" in str(path.parent)
+        }
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert {"failed", "unreachable"} & set(statuses(said).values()) == set()
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    assert set(statuses(said).values()) == {"ok"}
+
+
+def test_no_authority_is_made_while_the_master_trusts_another(simulated: Simulate, tmp_path: Path) -> None:
+    """A run with an empty state folder against a cluster that has a CA refuses, and changes no certificate."""
+    hosts = simulated(count=2)
+    report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    before = hosts.state("linux-1")
+    environment = hosts.environment | {"OVN_RUNBOOKS_STATE": str(tmp_path / "other")}
+    done = subprocess.run(
+        [sys.executable, "-m", BOOTSTRAP],
+        env=os.environ | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "use the state folder that this cluster was made with" in " ".join(done.stdout.split())
+    assert not list((tmp_path / "other").rglob("*.pem"))
+    assert hosts.state("linux-1")["files"] == before["files"]
+
+
+def test_two_hundred_hosts_in_bounded_memory(simulated: Simulate, tmp_path: Path) -> None:
+    """200 hosts, one of them down: under 500 MB, the others finish, the output names the one and sums up the rest."""
+    hosts = simulated(count=200, faults=("linux-77:closed",))
+    script = (
+        "import resource, subprocess, sys;"
+        "code = subprocess.run([sys.executable, '-m', *sys.argv[1:]]).returncode;"
+        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss);"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, BOOTSTRAP],
+        env=os.environ | hosts.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr
+    assert int(done.stdout.rsplit("peak ", 1)[1]) < 500 * 1024
+    assert "linux-77" in done.stdout
+    assert "1 of 200 hosts failed" in done.stdout
+    assert len(done.stdout.split("All", 1)[0].splitlines()) < 2500
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_secret_is_told(simulated: Simulate, tmp_path: Path) -> None:
+    """Passwords and keys are in no output, log or report."""
+    hosts = simulated(count=2, login="password", sudo_password=True)
+    _, text = report(hosts, tmp_path, BOOTSTRAP, "--verbose", expect=0)
+    logs = "".join(path.read_text() for path in (ROOT / "logs" / "latest").glob("*.log"))
+    told = text + logs + (tmp_path / "report.json").read_text()
+    for path in hosts.folder.glob("*password*"):
+        assert path.read_text().strip() not in told
+    assert "PRIVATE KEY" not in told
