@@ -36,6 +36,10 @@ def chassis_id(context: RunContext, host: str) -> str:
 
 
 def services(role: Role) -> tuple[str, ...]:
-    """Name the services that the overlay needs on a host."""
-    central = ("ovn-central",) if role is Role.MASTER else ()
-    return ("openvswitch-switch", "ovn-host", *central)
+    """Name the services that the overlay needs on a host: the packages' own, and the daemons.
+
+    The packages' own stay active whatever becomes of the daemons that they start.
+    """
+    central = ("ovn-central", "ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb", "ovn-northd")
+    everywhere = ("openvswitch-switch", "ovsdb-server", "ovs-vswitchd", "ovn-host", "ovn-controller")
+    return (*everywhere, *(central if role is Role.MASTER else ()))
