@@ -26,6 +26,8 @@ def configure_bridges(task: Task) -> StepsResult:
         nic=settings.nic or "",
         mtu=settings.mtu,
         address=settings.address,
-        seconds=int(context.settings.network_confirm_deadline),
+        # Half of the time that this side tries to reach the host: so it finds the host again after a take-back,
+        # and can tell why the host took the change back.
+        seconds=max(1, int(context.settings.network_confirm_deadline / 2)),
         chassis=chassis_id(context, task.host.name),
     )
