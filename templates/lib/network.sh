@@ -246,7 +246,7 @@ _network_files_look() {
   done
 }
 _network_texts() {
-  local line section='' key mac='' head link='' rest='' index client
+  local line section='' key mac='' head link='' rest='' index client given=''
   while IFS= read -r line || [[ -n $line ]]; do
     key=''
     if [[ $line == '['*']' ]]; then
@@ -259,6 +259,9 @@ _network_texts() {
       _network_instead
       return 3
     fi
+    case ${line//[[:space:]]/} in
+      "Address=$NETWORK_ADDRESS" | "Address=$NETWORK_ADDRESS/"* | DHCP=yes | DHCP=ipv4 | DHCP=true | DHCP=1 | DHCP=on) given=yes ;;
+    esac
     case $section$key in
       '[Match]'*) continue ;;
       '[Link]MACAddress') mac=$line$'\n' ;;
@@ -266,6 +269,10 @@ _network_texts() {
       *) rest+=$line$'\n' ;;
     esac
   done < <(_network_sources "$NETWORK_SOURCE")
+  if [[ -z $given ]]; then
+    MESSAGE="$NETWORK_SOURCE gives $NETWORK_NIC neither $NETWORK_ADDRESS nor DHCP: it was edited since it was loaded, or the address was set by hand"
+    return 3
+  fi
   # The bridge asks for the NIC's lease; systemd-networkd would name it differently to the server otherwise.
   read -r index <"/sys/class/net/$NETWORK_NIC/ifindex"
   if [[ -r /run/systemd/netif/leases/$index ]]; then
