@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Verbs for Open vSwitch: its bridges, the keys of its database, its TLS, and who this host is.
 
+# shellcheck disable=SC2034  # read by name
 declare -gA OVS=() OVN_nb=() OVN_sb=()
 
 # _ovs_read: all that the verbs look at, read by one fork into OVS[TABLE RECORD COLUMN[:KEY]]; a table that has
@@ -246,7 +247,7 @@ await_connected() {
 # other row claims the address: one that is left from a former life of this host would keep it from registering.
 chassis() { _step 'chassis registered' '' _chassis "$@"; }
 _chassis_look() {
-  local name type address found=''
+  local name type address registered=''
   _ovs_read || return
   _chassis_read || return
   while IFS=, read -r name type address; do
@@ -254,10 +255,10 @@ _chassis_look() {
     if [[ $name != "$1" ]]; then
       DIFF+="-chassis $name at $3"$'\n'
     elif [[ $type == "$2" ]]; then
-      found=yes
+      registered=yes
     fi
   done <<<"$REPLY"
-  if [[ -z $found ]]; then DIFF+="+chassis $1 at $2 $3"$'\n'; fi
+  if [[ -z $registered ]]; then DIFF+="+chassis $1 at $2 $3"$'\n'; fi
   [[ -z $DIFF ]]
 }
 _chassis_read() {

@@ -1,0 +1,124 @@
+"""Every script that a runbook sends, as it is sent: shellcheck finds nothing, and bash reads it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from nornir.core.plugins.connections import ConnectionPluginRegister
+
+from plugins.connections import memory
+from plugins.connections.base import Completed, Shell
+from plugins.runner import run
+from plugins.scripts import libraries
+from plugins.selection import Options
+from runbooks import bootstrap, verify
+
+SHELLCHECK = Path(sys.executable).parent / "shellcheck"
+SENT: dict[str, str] = {}
+
+
+class RecordingShell:
+    """An in-memory shell that keeps every script by its stage and its body's verbs."""
+
+    def __init__(self, inner: memory.MemoryShell) -> None:
+        self._inner = inner
+        self.close = inner.close
+
+    def run(self, script: bytes, *, deadline: float, on_line: Callable[[bytes], None]) -> Completed:
+        """Keep the script, then run it."""
+        keep(script)
+        return self._inner.run(script, deadline=deadline, on_line=on_line)
+
+    def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> memory.MemoryHolder:
+        """Keep the script, then hold it."""
+        keep(script)
+        return self._inner.hold(script, on_line=on_line)
+
+
+def keep(script: bytes) -> None:
+    text = script.decode()
+    stage = re.search(r"^STEPS_MARK=.*STEPS_OWNER='.*, ([^,']+)'$", text, re.MULTILINE)
+    verbs = re.findall(r"^([a-z_]+)\b", text.split("#--- body\n")[1].split("#--- end\n")[0], re.MULTILINE)
+    assert stage is not None
+    SENT.setdefault(f"{stage[1]}: {' '.join(dict.fromkeys(verbs))}", text)
+
+
+class Recording(memory.Memory):
+    """The in-memory connection, with a shell that keeps what it is given."""
+
+    def open(self, *args: object, **kwargs: object) -> None:
+        """Open the connection and wrap its shell."""
+        super().open(*args, **kwargs)
+        self.connection: Shell = RecordingShell(self.connection)
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Give all scripts of a bootstrap with a reboot, and of a verification with traffic, on both datapaths."""
+    folder = tmp_path_factory.mktemp("inventory")
+    roles = {"master-1": "master", "linux-1": "linux", "linux-2": "linux"}
+    hosts = {
+        name: {
+            "hostname": f"10.142.0.{number}",
+            "groups": [role],
+            "data": {"datapath": "netdev" if name == "linux-2" else "system"},
+        }
+        for number, (name, role) in enumerate(roles.items(), 2)
+    }
+    cluster = {
+        "name": "recorded",
+        "pod_network": "10.244.0.0/16",
+        "service_network": "10.100.0.0/16",
+        "dns_address": "10.100.0.10",
+    }
+    (folder / "hosts.yaml").write_text(yaml.safe_dump(hosts))
+    (folder / "groups.yaml").write_text(yaml.safe_dump({"master": {}, "linux": {}}))
+    (folder / "defaults.yaml").write_text(yaml.safe_dump({"data": {"transport": "memory", "cluster": cluster}}))
+    ConnectionPluginRegister.available.pop("runbooks-memory", None)
+    ConnectionPluginRegister.register("runbooks-memory", Recording)
+    with pytest.MonkeyPatch.context() as patch, memory.simulated_hosts(faults=["linux-1:want-reboot:times=1"]):
+        patch.setenv("OVN_RUNBOOKS_STATE", str(folder / "state"))
+        assert run(bootstrap.RUNBOOK, Options(inventory=folder)) == 0
+        assert run(verify.TRAFFIC, Options(inventory=folder)) == 0
+    yield SENT
+    ConnectionPluginRegister.available.pop("runbooks-memory", None)
+
+
+def check(text: str) -> str:
+    # SC2329: a library has functions that one script does not call.
+    command = [SHELLCHECK, "--shell=bash", "--exclude=SC2329", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+def test_every_stage_has_sent_its_script(sent: dict[str, str]) -> None:
+    """Nothing is left out of what the other tests look at."""
+    stages = {stage.name for runbook in (bootstrap.RUNBOOK, verify.TRAFFIC) for stage in runbook.stages}
+    seen = {name.split(":")[0] for name in sent}
+    assert stages - seen == {"verify"}, "verify compares in Python and sends nothing"
+    verbs = {verb for name in sent for verb in name.split(": ")[1].split()}
+    assert {"reboot_now", "network_confirm", "hold_lock", "kernel_module", "ovs_userspace_tso"} <= verbs
+
+
+def test_shellcheck_finds_nothing_in_any_script(sent: dict[str, str]) -> None:
+    """Each script as it travels, library and body."""
+    found = {name: report for name, text in sent.items() if (report := check(text))}
+    assert not found
+
+
+def test_bash_reads_every_script(sent: dict[str, str]) -> None:
+    """No script has a syntax error, whatever values it was rendered with."""
+    for name, text in sent.items():
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+
+
+def test_shellcheck_finds_nothing_in_the_library() -> None:
+    """Verbs that no runbook uses yet are held to the same."""
+    assert not check("\n".join(["STEPS_MARK=m STEPS_DRY_RUN=0 STEPS_WAIT=1 STEPS_OWNER=o", *libraries().values()]))
