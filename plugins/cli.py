@@ -22,18 +22,30 @@ Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are r
 def common(
     inventory: Annotated[
         Path,
-        typer.Option("-i", "--inventory", envvar="OVN_RUNBOOKS_INVENTORY", help="Folder with hosts.yaml and the rest."),
+        typer.Option(
+            "-i",
+            "--inventory",
+            metavar="DIR",
+            envvar="OVN_RUNBOOKS_INVENTORY",
+            show_default="inventory/",
+            help="Folder with hosts.yaml and the rest.",
+        ),
     ] = ROOT / "inventory",
-    host: Annotated[list[str] | None, typer.Option(help="Only this host; may be repeated.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="Only hosts of this role; may be repeated.")] = None,
+    host: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this host; may be repeated.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="Only hosts of this role; may be repeated.")
+    ] = None,
     filter_: Annotated[
-        str, typer.Option("--filter", help="Only hosts that fit, e.g. 'role=linux,name=rack1-*' or 'label.site!=a'.")
+        str,
+        typer.Option(
+            "--filter", metavar="EXPR", help="Only hosts that fit: 'role=linux,name=rack1-*', 'label.site!=a'."
+        ),
     ] = "",
-    only: Annotated[list[str] | None, typer.Option(help="Only this stage; may be repeated.")] = None,
-    start: Annotated[str, typer.Option("--from", help="This stage and those after it.")] = "",
+    only: Annotated[list[str] | None, typer.Option(metavar="STAGE", help="Only this stage; may be repeated.")] = None,
+    start: Annotated[str, typer.Option("--from", metavar="STAGE", help="This stage and those after it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, show what would change, write nothing.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Hosts worked on at the same time.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a JSON report to this file.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Hosts worked on at the same time.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON report to this file.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every step and every host.")] = False,
 ) -> Any:
     """Collect the options that all runbooks share."""
@@ -75,8 +87,11 @@ def application(function: Callable[..., int], *, epilog: str = "", without: tupl
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: hints[each.name] for each in parameters}
     command.__doc__ = function.__doc__
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(epilog=epilog, context_settings={"help_option_names": ["-h", "--help"]})(command)
+    # Plain help: rich's own rendering of it takes longer to import than all the rest.
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    # "\b" keeps a paragraph's lines as they are.
+    paragraphs = "\n\n".join(f"\b\n{paragraph}" for paragraph in epilog.strip().split("\n\n"))
+    app.command(epilog=paragraphs, context_settings={"help_option_names": ["-h", "--help"]})(command)
     return app
 
 

@@ -102,13 +102,9 @@ RUNBOOK = Runbook(
 )
 
 EXAMPLES = """Examples:
-
   python -m runbooks.bootstrap --dry-run          what would change, and nothing is written
-
   python -m runbooks.bootstrap                    all hosts of inventory/
-
   python -m runbooks.bootstrap -i ~/site-a --report run.json
-
   python -m runbooks.bootstrap --from bridge --host linux-1
 """
 

@@ -19,9 +19,7 @@ NAMES = ", ".join(stage.name for stage in RUNBOOK.stages)
 EXAMPLES = f"""The names: {NAMES}
 
 Examples:
-
   python -m runbooks.task certificates --host linux-1
-
   python -m runbooks.task bridge --role linux --dry-run
 """
 

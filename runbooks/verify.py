@@ -88,11 +88,8 @@ TRAFFIC = Runbook(
 )
 
 EXAMPLES = """Examples:
-
   python -m runbooks.verify
-
   python -m runbooks.verify --traffic
-
   python -m runbooks.verify --report health.json
 """
 
