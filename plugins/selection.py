@@ -45,7 +45,7 @@ def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: 
     master = next(name for name, role in roles.items() if role is Role.MASTER)
     places: dict[str, set[str]] = {name: set(hosts) for name in wanted}
     for stage in runbook.stages:
-        if stage.name in wanted and stage.gathers:
+        if stage.name in wanted and stage.gathers and any(roles[host] in stage.roles for host in hosts):
             places.setdefault(stage.gathers, set()).update([*hosts, master])
     pairs = [
         Pair(stage.name, host)
