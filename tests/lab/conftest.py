@@ -1,0 +1,36 @@
+"""One lab for the tests of the runbooks: three bare hosts in a folder, on a bridge and in a network of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+import pytest
+from operating import Cluster
+
+from plugins.errors import UsageError
+from plugins.lab import LabOptions, down, up
+from plugins.lab.machine import refuse_unless_able
+from plugins.lab.options import default_folder
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A master and two workers; nothing of them is left when the tests are done."""
+    try:
+        refuse_unless_able()
+    except UsageError as error:
+        pytest.skip(f"no lab here: {error}")
+    folder = tmp_path_factory.mktemp("cluster")
+    options = LabOptions(
+        folder=folder / "lab",
+        inventory=folder / "inventory",
+        workers=2,
+        bridge="labtest5",
+        network=IPv4Network("10.155.0.0/24"),
+        images=default_folder() / "images",
+    )
+    try:
+        yield Cluster(options, up(options, lambda _: None), folder)
+    finally:
+        down(options.folder, say=lambda _: None)

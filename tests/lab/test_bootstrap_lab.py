@@ -1,0 +1,147 @@
+"""The bootstrap on real hosts: a story in two lives of three bare machines, to be read, and run, from top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from operating import Cluster
+
+from plugins.lab import full_disk, unplugged
+
+pytestmark = pytest.mark.lab
+
+BOOT = "cat /proc/sys/kernel/random/boot_id"
+
+
+def test_a_dry_run_on_bare_hosts_writes_nothing(cluster: Cluster) -> None:
+    """Everything would change, no file of any host does, and the operator has no authority, key or lock of it."""
+    before = cluster.disks()
+    ran = cluster.run("bootstrap", "--dry-run")
+    assert (ran.status, set(ran.hosts.values())) == (0, {"would-change"}), ran.text
+    assert cluster.disks() == before
+    assert list(cluster.state.rglob("*")) == []
+
+
+def test_bare_hosts_become_an_overlay(cluster: Cluster) -> None:
+    """One command: every host changes, nothing fails, and the overlay is verified at its end."""
+    ran = cluster.run("bootstrap")
+    assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"changed"}, 0), ran.text
+    for name in cluster.hosts:
+        stages = ran.stages(name)
+        assert {stages[each] for each in ("install", "bridge", "certificates", "join")} == {"changed"}, ran.text
+        assert {stages[each] for each in ("inspect", "verify")} == {"ok"}, ran.text
+    assert len(cluster.authorities()) == 1
+
+
+def test_the_second_time_changes_nothing(cluster: Cluster) -> None:
+    """All steps are ok, and not one file of a host is written; nor is it by a dry run after that."""
+    cluster.overlay()
+    before = cluster.disks()
+    ran = cluster.run("bootstrap")
+    assert (ran.status, set(ran.hosts.values()), ran.count("changed")) == (0, {"ok"}, 0), ran.text
+    dry = cluster.run("bootstrap", "--dry-run")
+    assert (dry.status, set(dry.hosts.values()), dry.count("would-change")) == (0, {"ok"}, 0), dry.text
+    assert cluster.disks() == before
+
+
+def test_a_healthy_overlay_is_verified(cluster: Cluster) -> None:
+    """It looks, finds nothing, and writes nothing."""
+    cluster.overlay()
+    before = cluster.disks()
+    ran = cluster.run("verify")
+    assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"ok"}, 0), ran.text
+    assert cluster.disks() == before
+
+
+def test_a_worker_without_its_cable_stops_nobody_else(cluster: Cluster) -> None:
+    """It is unreachable and named, the others are ok; with the cable in again the same command ends well."""
+    cluster.overlay()
+    with unplugged(cluster.lab.folder, "linux-2"):
+        ran = cluster.run("bootstrap")
+    assert (ran.status, ran.hosts) == (1, {"master": "ok", "linux-1": "ok", "linux-2": "unreachable"}), ran.text
+    assert "UNREACHABLE  linux-2" in ran.text
+    mended = cluster.run("bootstrap")
+    assert (mended.status, set(mended.hosts.values())) == (0, {"ok"}), mended.text
+
+
+def test_a_host_that_is_another_one_is_refused(cluster: Cluster) -> None:
+    """With linux-1's host key under linux-2's address nothing is sent there, and the words say what differs."""
+    addresses = {host.name: str(host.address) for host in cluster.lab.hosts}
+    keys = [line.split(maxsplit=1) for line in cluster.lab.paths.known_hosts.read_text().splitlines()]
+    wrong = [f"{addresses['linux-2']} {key}" for address, key in keys if address == addresses["linux-1"]]
+
+    def change(inventory: Path) -> None:
+        (inventory / "known_hosts").write_text("\n".join(wrong) + "\n")
+        defaults = (inventory / "defaults.yaml").read_text()
+        (inventory / "defaults.yaml").write_text(
+            defaults.replace(str(cluster.lab.paths.known_hosts), str(inventory / "known_hosts"))
+        )
+
+    with cluster.other_inventory(change) as inventory:
+        ran = cluster.run("bootstrap", "--only", "preflight", "--host", "linux-2", inventory=inventory)
+    assert (ran.status, ran.host("linux-2")) == (1, "unreachable"), ran.text
+    assert "host key" in ran.text
+
+
+def test_a_reboot_brings_the_chassis_back(cluster: Cluster) -> None:
+    """A new boot id, seen by the runbook; and after it the overlay is whole without a hand on the host."""
+    cluster.overlay()
+    boots = {name: cluster.shell(name, BOOT) for name in cluster.hosts}
+    ran = cluster.run("bootstrap", "--reboot", "always", "--host", "linux-2")
+    assert (ran.status, ran.host("linux-2")) == (0, "changed"), ran.text
+    assert "reboot" in [step["name"] for step in ran.all_steps("linux-2") if step["status"] == "changed"], ran.text
+    after = {name: cluster.shell(name, BOOT) for name in cluster.hosts}
+    assert {name for name in boots if boots[name] != after[name]} == {"linux-2"}
+    verified = cluster.run("verify")
+    assert verified.status == 0, verified.text
+
+
+def test_a_full_disk_is_said_and_mended(cluster: Cluster) -> None:
+    """Bare again, and sudo asks for a password now: apt has no space, and its words are shown."""
+    cluster.renew(sudo_password=True)
+    with full_disk(cluster.lab.folder, "linux-2", "/var/cache/apt/archives"):
+        ran = cluster.run("task", "install", "--host", "linux-2")
+    assert (ran.status, ran.stages("linux-2")["install"]) == (1, "failed"), ran.text
+    assert "/var/cache/apt/archives" in ran.text
+    assert "space" in ran.text
+    mended = cluster.run("task", "install", "--host", "linux-2")
+    assert (mended.status, mended.stages("linux-2")["install"]) == (0, "changed"), mended.text
+
+
+def test_a_wrong_sudo_password_is_one_attempt(cluster: Cluster) -> None:
+    """The host is left alone, and the words say which password; none of them is the password."""
+    word = cluster.folder / "wrong-password"
+    word.touch(mode=0o600)
+    word.write_text("not-the-one\n")
+
+    def change(inventory: Path) -> None:
+        defaults = (inventory / "defaults.yaml").read_text()
+        (inventory / "defaults.yaml").write_text(defaults.replace(str(cluster.lab.paths.sudo_password), str(word)))
+
+    with cluster.other_inventory(change) as inventory:
+        ran = cluster.run("bootstrap", "--only", "preflight", "--host", "linux-1", inventory=inventory)
+    assert (ran.status, ran.host("linux-1")) == (1, "unreachable"), ran.text
+    assert "sudo" in ran.text
+    assert "not-the-one" not in ran.text
+
+
+def test_a_killed_run_is_taken_up_again(cluster: Cluster) -> None:
+    """Killed when the authority is just made and hosts install, and again among bridges: the third run ends well."""
+
+    def changed(stage: str) -> Callable[[str], bool]:
+        return lambda line: line.split()[2:4] == [stage, "changed"]
+
+    cluster.kill_at(changed("authority"), "bootstrap")
+    (made,) = cluster.state.rglob("ca.pem")
+    before = made.read_bytes()
+    said = cluster.kill_at(changed("bridge"), "bootstrap")
+    assert "FAILED" not in said
+    ran = cluster.run("bootstrap")
+    assert (ran.status, ran.count("failed")) == (0, 0), ran.text
+    assert (made.read_bytes(), list(cluster.state.rglob("ca.pem"))) == (before, [made])
+    assert cluster.authorities() == {hashlib.sha256(before.strip()).hexdigest()}
+    again = cluster.run("bootstrap")
+    assert (again.status, again.count("changed")) == (0, 0), again.text
