@@ -10,17 +10,12 @@ from operating import Cluster
 
 from plugins.errors import UsageError
 from plugins.lab import LabOptions, down, up
-from plugins.lab.machine import refuse_unless_able
 from plugins.lab.options import default_folder
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A master and two workers; nothing of them is left when the tests are done."""
-    try:
-        refuse_unless_able()
-    except UsageError as error:
-        pytest.skip(f"no lab here: {error}")
     folder = tmp_path_factory.mktemp("cluster")
     options = LabOptions(
         folder=folder / "lab",
@@ -31,6 +26,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         images=default_folder() / "images",
     )
     try:
-        yield Cluster(options, up(options, lambda _: None), folder)
+        lab = up(options, lambda _: None)
+    except UsageError as error:
+        pytest.skip(f"no lab can be here: {error}")
+    except BaseException:
+        down(options.folder, say=lambda _: None)
+        raise
+    try:
+        yield Cluster(options, lab, folder)
     finally:
         down(options.folder, say=lambda _: None)
