@@ -90,10 +90,12 @@ def registered(facts: HostFacts, overlay: Overlay) -> Verdict | None:
     have = _chassis(overlay.master)
     mine, address = overlay.chassis[overlay.settings.name], str(overlay.settings.address)
     wanted = f"{mine} with {overlay.cluster.encapsulation} to {address}"
+    others = sorted(name for name, addresses in have.items() if name != mine and address in addresses)
+    # The database has each address once: whoever has it keeps this chassis out.
+    taken = f", and {address} is that of {listed(others, 3)}" if others else ""
     if address not in have.get(mine, ()):
-        return failed(f"{mine} with {', '.join(have[mine])}" if mine in have else "no such chassis", wanted)
-    others = [name for name, addresses in have.items() if name != mine and address in addresses]
-    return failed(f"{address} for {listed(others, 3)}, too", wanted) if others else ok(wanted, wanted)
+        return failed((f"{mine} with {', '.join(have[mine])}" if mine in have else "no such chassis") + taken, wanted)
+    return failed(f"{mine}{taken}, too", wanted) if others else ok(wanted, wanted)
 
 
 def strangers(facts: HostFacts, overlay: Overlay) -> Verdict | None:
@@ -129,9 +131,9 @@ def certificate(facts: HostFacts, overlay: Overlay) -> Verdict:
         leaf.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
         return failed("signed by another authority than the one beside it", wanted)
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if overlay.settings.name not in names.get_values_for_type(x509.DNSName):
-        return failed(f"for {', '.join(names.get_values_for_type(x509.DNSName))}", wanted)
+    names = _names(leaf)
+    if overlay.settings.name not in names:
+        return failed(f"for {listed(names)}", wanted)
     days = (leaf.not_valid_after_utc - datetime.now(UTC)).days
     if (mode := facts.text("key_mode")) != "600 root:root":
         return failed(f"a key with mode and owner {mode}", f"{wanted}; a key that only root can read")
@@ -188,6 +190,14 @@ def _certificate(facts: HostFacts, name: str) -> x509.Certificate:
         return x509.load_pem_x509_certificate(facts.text(name).encode(errors="replace"))
     except ValueError:
         raise ValueError(f"the file with the {name} is missing or holds no certificate") from None
+
+
+def _names(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.DNSName)
 
 
 _AGAIN = "python -m runbooks.task {} --host NAME"
