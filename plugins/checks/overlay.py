@@ -179,6 +179,8 @@ def _switch(facts: HostFacts) -> dict[str, str]:
 
 
 def _chassis(facts: HostFacts) -> dict[str, set[str]]:
+    if error := facts.texts.get("chassis_error"):
+        raise ValueError(f"the southbound database says: {error}")
     have: dict[str, set[str]] = {}
     for row in rows(facts.text("chassis"), "chassis"):
         have.setdefault(str(row["chassis_name"]), set()).add(str(row["ip"]))

@@ -222,6 +222,18 @@ def test_a_host_without_a_nic_bridge() -> None:
     assert judged("linux-1", mine, nic_bridge=False)["bridges"].status is Grade.OK
 
 
+def test_a_southbound_database_that_is_down() -> None:
+    """Its own words are in every check that needs it, the master's other checks go on."""
+    master = {name: text for name, text in facts("master").items() if name != "chassis"}
+    found = judged("master", master | {"chassis_error": "database connection failed"})
+    assert {name for name, each in found.items() if "connection failed" in each.seen} == {
+        "chassis",
+        "unknown-chassis",
+        "tunnels",
+    }
+    assert found["services"].status is Grade.OK
+
+
 def test_open_vswitch_that_is_down() -> None:
     """Its own words are in every check that needs its database, and the others go on."""
     mine = facts("linux-1", switch_error="database connection failed")
