@@ -49,7 +49,7 @@ class Node:
         return ":".join(f"{byte:02x}" for byte in (0x0E, 0x0B, *self.address.packed))
 
 
-def nodes_of(task: Task) -> dict[str, Node]:
+def nodes_of(task: Task) -> Mapping[str, Node]:
     """Give every host that can have a port, in the inventory's order, the same for every task of a run.
 
     Raises HostError where no free network is left for so many.
@@ -57,15 +57,22 @@ def nodes_of(task: Task) -> dict[str, Node]:
     cluster = context_of(task).cluster
     hosts = [settings for host in task.nornir.inventory.hosts.values() if _is_node(settings := host_settings(host))]
     used = (cluster.pod_network, cluster.service_network, *([cluster.host_network] if cluster.host_network else []))
-    network = probe_network(used, tuple(int(host.address) for host in hosts))
-    if network is None:
+    nodes = _nodes(used, tuple((host.name, host.address) for host in hosts))
+    if not nodes:
         seen = f"no network for {len(hosts)} ports is free in {', '.join(map(str, _CANDIDATES))}"
         todo = "give the cluster networks that leave some of these free"
         raise HostError(task.host.name, "probe network", seen, todo)
+    return nodes
+
+
+@lru_cache(maxsize=4)  # every task of a run asks for the same
+def _nodes(used: tuple[IPv4Network, ...], hosts: tuple[tuple[str, IPv4Address], ...]) -> Mapping[str, Node]:
+    network = probe_network(used, [int(address) for _, address in hosts])
+    if network is None:
+        return {}
     first, length = int(network.network_address) + 1, network.prefixlen
     return {
-        host.name: Node(host.name, IPv4Interface((first + place, length)), host.address)
-        for place, host in enumerate(hosts)
+        name: Node(name, IPv4Interface((first + place, length)), address) for place, (name, address) in enumerate(hosts)
     }
 
 
@@ -73,8 +80,7 @@ def _is_node(settings: HostSettings) -> bool:
     return settings.role is not Role.WINDOWS
 
 
-@lru_cache(maxsize=4)  # every task of a run asks the same
-def probe_network(used: tuple[IPv4Network, ...], hosts: tuple[int, ...]) -> IPv4Network | None:
+def probe_network(used: Sequence[IPv4Network], hosts: Sequence[int]) -> IPv4Network | None:
     """Choose the smallest network that has room for `hosts` and overlaps neither the networks in use nor a host.
 
     `hosts` are the hosts' own addresses, as numbers. None when there is none.
