@@ -180,6 +180,7 @@ class StepsResult(Result):
 
     `would_change` is set apart from Nornir's `changed`, which only ever means that something was written.
     `todo` is the next thing an operator should do about a failed step, where the task knows better than the step.
+    `lost` says that the connection ended before the script did.
     """
 
     def __init__(
@@ -199,6 +200,7 @@ class StepsResult(Result):
         self.steps = steps
         self.facts = dict(facts or {})
         self.todo = todo
+        self.lost = False
         self.would_change = any(step.status is Status.WOULD_CHANGE for step in steps)
 
     def __add__(self, other: StepsResult) -> StepsResult:

@@ -25,8 +25,6 @@ from plugins.steps import (
     parse_line,
 )
 
-CONFIRMED = "network confirmed"  # the step of the verb network_confirm
-
 
 def run_script(task: Task, template: str, *, deadline: float | None = None, **values: Any) -> StepsResult:
     """Run `template` (below templates/) on the task's host, `values` filled in, and do what its steps ask for.
@@ -78,7 +76,9 @@ def _send(task: Task, template: str, deadline: float | None, values: dict[str, A
     if problem is not None:
         steps = (*steps, problem)
         close_shell(task.host)  # whatever state it is in, the next script gets a new one
-    return StepsResult(task.host, steps, transcript.facts)
+    result = StepsResult(task.host, steps, transcript.facts)
+    result.lost = done.exit_status is None
+    return result
 
 
 def _carry(task: Task, script: str, marker: str, limit: float) -> tuple[Transcript, Completed]:
@@ -155,6 +155,5 @@ def _confirm(task: Task, asked: StepsResult) -> StepsResult:
         reopen_shell(task, until - time.monotonic(), pause=1.0)
         answer = _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
         # A connection that came up just before the change took hold is lost with it.
-        heard = answer.steps and answer.steps[-1].name == CONFIRMED
-        if heard or time.monotonic() >= until or context.stop.wait(1):
+        if not answer.lost or time.monotonic() >= until or context.stop.wait(1):
             return answer
