@@ -162,9 +162,26 @@ def _execute(
                 console.print(f"The cluster's lock was lost while the master was away. {lock.taken}")
         _close_all(nornir)
         executor.shutdown(wait=False, cancel_futures=True)
+    if code:
+        _tidy_up(runbook, graph, scheduler, console)
+        _close_all(nornir)
     result = _result(runbook, plan, scheduler.outcome, started, steps if code else {})
     result.exit_code = code or int(any(host.status.bad for host in result.hosts.values()))
     return result
+
+
+def _tidy_up(runbook: Runbook, graph: Graph, scheduler: Scheduler, console: Console) -> None:
+    """Run what is left of the stages that tidy up: what an interrupted run has put up must not stay."""
+    tidy = {stage.name for stage in runbook.stages if stage.always}
+    left = {pair for pair in graph.pairs if pair.stage in tidy and pair not in graph.outcome}
+    if not left:
+        return
+    console.print("Interrupted; taking away what is there for a while only. Ctrl-C again leaves it there.")
+    with ThreadPoolExecutor(thread_name_prefix="tidy") as executor:
+        try:
+            scheduler.run_only(left, executor)
+        except KeyboardInterrupt:
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _lock_if_reachable(nornir: Nornir, context: RunContext, console: Console) -> MasterLock | None:

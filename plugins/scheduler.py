@@ -20,6 +20,7 @@ from plugins.connections import close_shell
 from plugins.context import RunContext
 from plugins.errors import HostError, RunbookError, UnreachableError
 from plugins.graph import Blocked, Graph, Pair
+from plugins.inventory import host_settings
 from plugins.looks import Looks
 from plugins.processors.base import RunProcessor
 from plugins.results import StageResult, StageStatus
@@ -77,6 +78,16 @@ class Scheduler:
                 pair = running.pop(future)
                 self._take_in(pair, future.result())
         return self.outcome
+
+    def run_only(self, pairs: set[Pair], executor: Executor) -> None:
+        """Go on with these pairs alone after an interruption, whatever became of their needs."""
+        roles = {name: host_settings(host).role for name, host in self._nornir.inventory.hosts.items()}
+        stages = [stage for stage in self._stages.values() if stage.always]
+        among = {stage.name for stage in stages}
+        kept = [replace(each, needs=tuple(need for need in each.needs if need.stage in among)) for each in stages]
+        self._graph, self._executor = Graph(kept, roles, pairs), executor
+        self._context.stop.clear()
+        self.run()
 
     def _pointless(self, pair: Pair) -> str:
         """Say why there is nothing to look at yet in a dry run, where that is so."""

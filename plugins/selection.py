@@ -43,6 +43,8 @@ def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: 
         wanted &= set(names[names.index(runbook.stage(options.start).name) :])
     roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
     master = next(name for name, role in roles.items() if role is Role.MASTER)
+    if runbook.with_master and any(roles[host] is not Role.WINDOWS for host in hosts):
+        hosts = (*hosts, master)
     places: dict[str, set[str]] = {name: set(hosts) for name in wanted}
     for stage in runbook.stages:
         if stage.name in wanted and stage.gathers and any(roles[host] in stage.roles for host in hosts):

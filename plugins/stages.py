@@ -56,6 +56,7 @@ class Runbook:
     """A title and a flat list of stages. `changes` is false for one that only ever looks.
 
     `again` is the command that runs one stage of it again on one host; {stage} stands for the stage.
+    With `with_master` the master takes part whatever hosts are selected.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Runbook:
     stages: tuple[Stage, ...]
     changes: bool = True
     again: tuple[str, ...] = ("runbooks.task", "{stage}")
+    with_master: bool = False
 
     def stage(self, name: str) -> Stage:
         """Find a stage by its name or its task's; raises SelectionError with the known ones."""

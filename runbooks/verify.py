@@ -46,6 +46,7 @@ TRAFFIC = Runbook(
     # It puts up a temporary switch, and two of that name would stand in each other's way.
     changes=True,
     again=("runbooks.verify", "--traffic"),
+    with_master=True,
     stages=(
         *RUNBOOK.stages,
         Stage(

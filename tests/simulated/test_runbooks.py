@@ -241,6 +241,29 @@ def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate,
     assert "linux-1: install: package" in text
 
 
+def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_path: Path) -> None:
+    """Ctrl-C while packets are sent: the temporary ports and their switch are taken away first."""
+    hosts = simulated(count=3)
+    report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    before = lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))
+    hosts.add_fault("linux-1:traffic_ping:hang:seconds=8")
+    with _start(hosts, VERIFY, "--traffic") as running:
+        time.sleep(5)
+        running.send_signal(signal.SIGINT)
+        text, _ = running.communicate(timeout=40)
+    assert running.returncode == 130, text
+    assert "linux-1: traffic: ping" in text
+    assert (lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))) == before
+
+
+def test_traffic_to_one_host_takes_the_master_along(simulated: Simulate, tmp_path: Path) -> None:
+    """The switch is the master's, so it takes part though it was not selected."""
+    hosts = simulated(count=3)
+    report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    said, _ = report(hosts, tmp_path, VERIFY, "--traffic", "--host", "linux-1", expect=0)
+    assert set(said["hosts"]) == {"master-1", "linux-1"}
+
+
 def test_a_killed_run_is_run_again(simulated: Simulate, tmp_path: Path) -> None:
     """Kill -9 at whatever moment: the next run completes the work, and there is one authority only."""
     hosts = simulated(count=3)
