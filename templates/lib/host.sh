@@ -157,31 +157,20 @@ _absent_act() { rm -rf -- "$1"; }
 
 # service NAME STATE...: STATE is enabled, disabled, running or stopped.
 service() { _step "service $1 ${*:2}" "$1" _service "$@"; }
-# _unit_read NAME: UNIT_ACTIVE, UNIT_FILE and UNIT_SINCE of all loaded units, and of NAME in any case.
+declare -gA UNIT_ACTIVE=() UNIT_FILE=() UNIT_SINCE=()
+# _unit_read NAME: UNIT_ACTIVE, UNIT_FILE and UNIT_SINCE of this service, read once; reading all of them at once
+# takes longer than the few that one script is about.
 _unit_read() {
-  local unit="$1.service"
-  if _once units; then
-    unset UNIT_ACTIVE UNIT_FILE UNIT_SINCE
-    declare -gA UNIT_ACTIVE=() UNIT_FILE=() UNIT_SINCE=()
-    _unit_take '*.service'
-  fi
-  if [[ -z ${UNIT_FILE[$unit]:-} ]]; then _unit_take "$unit"; fi
-}
-_unit_take() {
-  local key value id='' active='' state='' since=''
-  # An empty line ends a unit; the order of the properties is systemd's own.
+  local unit="$1.service" key value
+  _once "$unit" || return 0
+  UNIT_ACTIVE[$unit]='' UNIT_FILE[$unit]='' UNIT_SINCE[$unit]=''
   while IFS='=' read -r key value; do
     case $key in
-      Id) id=$value ;;
-      ActiveState) active=$value ;;
-      UnitFileState) state=$value ;;
-      InactiveExitTimestamp) since=$value ;;
-      '')
-        if [[ -n $id ]]; then UNIT_ACTIVE[$id]=$active UNIT_FILE[$id]=$state UNIT_SINCE[$id]=$since; fi
-        id='' active='' state='' since=''
-        ;;
+      ActiveState) UNIT_ACTIVE[$unit]=$value ;;
+      UnitFileState) UNIT_FILE[$unit]=$value ;;
+      InactiveExitTimestamp) UNIT_SINCE[$unit]=$value ;;
     esac
-  done < <(systemctl show --timestamp=us+utc -p Id -p ActiveState -p UnitFileState -p InactiveExitTimestamp -- "$1"; echo)
+  done < <(systemctl show --timestamp=us+utc -p ActiveState -p UnitFileState -p InactiveExitTimestamp -- "$unit")
 }
 _service_look() {
   local unit="$1.service" want seen bad=0
