@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -130,8 +131,20 @@ def _serve(host: LocalHost) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a namespace and wait until nothing of it is left, which is when the first process in it is reaped."""
+    first: list[str] = []
+    with contextlib.suppress(OSError):
+        first = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    for pid in first:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    if not first:
         process.kill()
-        process.wait()
+    process.wait()
 
 
 def _pam() -> str:
