@@ -3,26 +3,34 @@
 
 # package NAME[=VERSION]...: installed, all in one go. VERSION may end in "*".
 package() { _step "package $*" '' _package "$@"; }
+# _package_read NAME...: PACKAGE_VERSION of these, empty where one is not installed. Only these are asked for: to
+# read all lines of a machine's packages takes bash longer than dpkg-query takes to give them.
 _package_read() {
-  local all
-  _once packages || return 0
-  # One text, and not read line by line: bash takes a pipe byte by byte.
-  all=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' 2>/dev/null)
-  PACKAGES=$'\n'$all$'\n'
+  local name version abbrev unread=()
+  if _once packages; then
+    unset PACKAGE_VERSION
+    declare -gA PACKAGE_VERSION=()
+  fi
+  for name in "$@"; do
+    if [[ -z ${PACKAGE_VERSION[$name]+read} ]]; then
+      unread+=("$name")
+      PACKAGE_VERSION[$name]=''
+    fi
+  done
+  ((${#unread[@]} == 0)) && return
+  while read -r abbrev name version; do
+    # "ii" and "hi": installed whole, perhaps held.
+    if [[ $abbrev == [ih]i ]]; then PACKAGE_VERSION[$name]=$version; fi
+  done < <(dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' -- "${unread[@]}" 2>/dev/null)
 }
 _package_look() {
   local want name version have missing=()
   _needs dpkg-query || return 3
-  _package_read
+  _package_read "${@%%=*}"
   for want in "$@"; do
     name=${want%%=*} version=
     if [[ $want == *=* ]]; then version=${want#*=}; fi
-    have=
-    # "ii" and "hi": installed whole, perhaps held.
-    if [[ $PACKAGES == *[ih]'i  '"$name "* ]]; then
-      have=${PACKAGES#*[ih]'i  '"$name "}
-      have=${have%%$'\n'*}
-    fi
+    have=${PACKAGE_VERSION[$name]}
     # shellcheck disable=SC2053  # the version is a pattern
     if [[ -z $have ]] || [[ -n $version && $have != $version ]]; then
       missing+=("$want")
