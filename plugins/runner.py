@@ -140,12 +140,17 @@ def _execute(
     roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
     graph = Graph(runbook.stages, roles, set(pairs))
     executor = ThreadPoolExecutor(options.workers or context.settings.workers, thread_name_prefix="host")
-    scheduler = Scheduler(runbook, graph, nornir, context, executor, lambda pair: rerun_command(runbook, pair, options))
+    # The cluster's lock hangs on the master's connection, and is let go in good order before that is closed.
+    masters = [name for name, role in roles.items() if role is Role.MASTER]
+    scheduler = Scheduler(
+        runbook, graph, nornir, context, executor, lambda pair: rerun_command(runbook, pair, options), masters
+    )
     lock: MasterLock | None = None
     code = 0
     try:
         # Side by side with taking the lock; whoever cannot be reached fails in its first stage.
-        for host in {pair.host for pair in pairs}:
+        hosts = {pair.host for pair in pairs}
+        for host in sorted(hosts, key=lambda name: name not in masters):  # the lock is waited for: its host is first
             executor.submit(open_shell, nornir.inventory.hosts[host], context)
         if runbook.changes and not options.dry_run:
             lock = _lock_if_reachable(nornir, context, console)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -50,10 +50,12 @@ class Scheduler:
         context: RunContext,
         executor: Executor,
         rerun: Callable[[Pair], str],
+        keep_open: Container[str] = (),
     ) -> None:
         self._stages = {stage.name: stage for stage in runbook.stages}
         self._graph, self._nornir, self._context, self._executor, self._rerun = graph, nornir, context, executor, rerun
         self._processors = nornir.processors
+        self._keep_open = keep_open
         self._looks = Looks(self._run_task)
         self._left = Counter(pair.stage for pair in graph.pairs)
         self._left_on = Counter(pair.host for pair in graph.pairs)
@@ -172,7 +174,7 @@ class Scheduler:
         if not self._left[pair.stage] and pair.stage in self._aggregated:
             task = self._plain_task(pair.stage)
             self._processors.task_completed(task, self._aggregated[pair.stage])
-        if not self._left_on[pair.host]:
+        if not self._left_on[pair.host] and pair.host not in self._keep_open:
             close_shell(self._nornir.inventory.hosts[pair.host])
 
     def _stage_started(self, pair: Pair) -> None:
