@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 TEMPLATES = Path(__file__).parent.parent / "templates"
 BODY, END = "#--- body", "#--- end"
 _VERB = re.compile(r"^([a-z][a-z_]*)\(\) \{", re.MULTILINE)
+_PATH = re.compile(r"/[A-Za-z0-9_@%+=:,./-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -143,11 +144,14 @@ def assemble(body: str, *, marker: str, dry_run: bool, wait: float, owner: str) 
 
     The body is a function that the very last line calls, so that a script cut off anywhere runs nothing.
     """
-    settings = {"MARK": marker, "DRY_RUN": int(dry_run), "WAIT": int(wait), "OWNER": owner}
+    found = calls(body)
+    # The host reads what it knows of all these in one go.
+    paths = " ".join(dict.fromkeys(path for call in found for path in call.arguments[:1] if _PATH.fullmatch(path)))
+    settings = {"MARK": marker, "DRY_RUN": int(dry_run), "WAIT": int(wait), "PATHS": paths, "OWNER": owner}
     return "\n".join(
         [
             " ".join(f"STEPS_{name}={quote(value)}" for name, value in settings.items()),
-            *_parts(call.verb for call in calls(body)),
+            *_parts(call.verb for call in found),
             "steps_body() {",
             BODY,
             body.rstrip("\n"),

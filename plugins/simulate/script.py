@@ -11,7 +11,9 @@ from hashlib import sha256
 
 from plugins.scripts import BODY, END, BodyError, Call, calls, libraries, verbs
 
-_SETTINGS = re.compile(r"STEPS_MARK=@[0-9a-f]{8,64} \0STEPS_DRY_RUN=[01]\0STEPS_WAIT=\d+\0STEPS_OWNER=.*", re.DOTALL)
+_SETTINGS = re.compile(
+    r"STEPS_MARK=@[0-9a-f]{8,64} \0STEPS_DRY_RUN=[01]\0STEPS_WAIT=\d+\0STEPS_PATHS=[^\0]*\0STEPS_OWNER=.*", re.DOTALL
+)
 _OPENING = f"\nsteps_body() {{\n{BODY}\n"
 _CLOSING = f"\n{END}\n}}\nsteps_run steps_body"
 _KNOWN_MOST = 256  # library texts remembered by hash
@@ -71,7 +73,7 @@ def _settings(header: str) -> dict[str, str]:
     except ValueError:
         words = []
     if not _SETTINGS.fullmatch("\0".join(words)):
-        raise RefusedError("the script does not begin with the four STEPS_ settings")
+        raise RefusedError("the script does not begin with the five STEPS_ settings")
     return dict(word.split("=", 1) for word in words)
 
 

@@ -1,6 +1,35 @@
 # shellcheck shell=bash
 # Verbs for any Debian or Ubuntu host: packages, files, services, kernel modules, reboot.
 
+# _attributes PATH: REPLY becomes "MODE OWNER:GROUP" of PATH itself, TARGET what PATH links to; both are empty where
+# that is yet to be asked for. One stat reads all that the script looks at.
+_attributes() {
+  if _once attributes; then
+    unset ATTRIBUTES TARGETS
+    declare -gA ATTRIBUTES=() TARGETS=()
+    # shellcheck disable=SC2086  # plain words
+    if [[ -n $STEPS_PATHS ]]; then _attributes_take "$(stat -c '%a %U:%G %N' -- $STEPS_PATHS 2>/dev/null)"; fi
+  fi
+  REPLY=${ATTRIBUTES[$1]:-} TARGET=${TARGETS[$1]:-}
+}
+# Takes lines of MODE OWNER:GROUP 'PATH' or MODE OWNER:GROUP 'PATH' -> 'TARGET'. stat writes a target that is not
+# plain with more quotes, on one line in any case; it is left out.
+_attributes_take() {
+  local - IFS=$'\n' line path target
+  set -f
+  for line in $1; do
+    path=${line#*\'}
+    target=${path#*\'}
+    path=${path%%\'*}
+    ATTRIBUTES[$path]=${line%% \'*}
+    if [[ $target == " -> '"*"'" ]]; then
+      target=${target#*\'}
+      target=${target%\'}
+      if [[ $target != *\'* ]]; then TARGETS[$path]=$target; fi
+    fi
+  done
+}
+
 # package NAME[=VERSION]...: installed, all in one go. VERSION may end in "*".
 package() { _step "package $*" '' _package "$@"; }
 # _package_read NAME...: PACKAGE_VERSION of these, empty where one is not installed. Only these are asked for: to
@@ -59,7 +88,8 @@ secret_file() { _step "file $1" "$1" _file "$@" secret; }
 _file_look() {
   local path=$1 mode=$2 owner=$3 content=$4 secret=$5 now='' seen old=/dev/null
   if [[ -f $path && ! -L $path ]]; then
-    seen=$(stat -c '%a %U:%G' -- "$path") || return 3
+    _attributes "$path"
+    seen=${REPLY:-$(stat -c '%a %U:%G' -- "$path")} || return 3
     # "read" succeeds only when it meets a NUL byte, which CONTENT cannot hold.
     if ! IFS= read -r -d '' now <"$path" && [[ $now == "$content" ]]; then
       [[ $seen == "${mode#0} $owner" ]] && return 0
@@ -120,7 +150,9 @@ directory() { _step "directory $1" "$1" _directory "$@"; }
 _directory_look() {
   local seen='(missing)'
   if [[ -d $1 ]]; then
-    seen=$(stat -L -c '%a %U:%G' -- "$1") || return 3
+    REPLY=''
+    if [[ ! -L $1 ]]; then _attributes "$1"; fi
+    seen=${REPLY:-$(stat -L -c '%a %U:%G' -- "$1")} || return 3
     [[ $seen == "${2#0} $3" ]] && return 0
   elif [[ -e $1 ]]; then
     MESSAGE="$1 is not a folder"
@@ -140,7 +172,8 @@ link() { _step "link $1" "$1" _link "$@"; }
 _link_look() {
   local seen='(missing)'
   if [[ -L $1 ]]; then
-    seen=$(readlink -- "$1")
+    _attributes "$1"
+    seen=${TARGET:-$(readlink -- "$1")}
     [[ $seen == "$2" ]] && return 0
   elif [[ -e $1 ]]; then
     MESSAGE="$1 exists and is not a link"

@@ -2,13 +2,14 @@
 # The engine under every script: it looks, acts only if it must, and reports one JSON line a step.
 #
 # The caller sets STEPS_MARK (the run's marker), STEPS_DRY_RUN (0 or 1), STEPS_WAIT (seconds to wait for
-# another script on this host) and STEPS_OWNER (who runs this, for the one who has to wait).
+# another script on this host), STEPS_PATHS (plain paths that the steps look at, between spaces) and
+# STEPS_OWNER (who runs this, for the one who has to wait).
 #
 # A verb NAME is two functions: NAME_look says by its status whether the host is as wanted (0 yes, 1 no,
 # 2 cannot be looked at, 3 cannot be mended) and may set DIFF and MESSAGE; NAME_act makes it so.
 
 set -u
-unset BASH_ENV CDPATH
+unset BASH_ENV CDPATH QUOTING_STYLE
 LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 DEBIAN_FRONTEND=noninteractive
 export LC_ALL PATH HOME DEBIAN_FRONTEND

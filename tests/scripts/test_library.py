@@ -72,6 +72,42 @@ ensure 'make it' 'test -e {tmp_path}/made' 'touch {tmp_path}/made'
     assert run(body).statuses == ["ok"] * 5
 
 
+def test_what_was_read_for_all_steps_is_read_again_after_a_change(run: Run, tmp_path: Path) -> None:
+    """Modes, owners and targets come from one look at all paths, and no step sees what an earlier one has changed."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("x\n")
+    one.chmod(0o644)
+    two.symlink_to("old")
+    spoil = f"chmod 0600 {one}; ln -sfn other {two}; touch {tmp_path}/spoiled"
+    body = f"""directory {tmp_path} 0700 root:root
+file {one} 0644 root:root {quote("x" + chr(10))}
+link {two} new
+ensure spoil 'test -e {tmp_path}/spoiled' {quote(spoil)}
+file {one} 0600 root:root {quote("x" + chr(10))}
+link {two} other
+"""
+    tmp_path.chmod(0o700)
+    assert run(body).statuses == ["ok", "ok", "changed", "changed", "ok", "ok"]
+
+
+@pytest.mark.parametrize("target", ["it's here", "a\n644 root:root '/x' -> '/y'", "$(id)", "a' -> 'b"])
+def test_a_links_target_is_taken_as_it_is(run: Run, tmp_path: Path, target: str) -> None:
+    """Quotes, newlines and what looks like another line of the reading are part of the target."""
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    assert run(f"link {link} {quote(target)}").statuses == ["ok"]
+    said = run(f"link {link} /y")
+    assert said.statuses == ["changed"]
+    assert link.readlink() == Path("/y")
+
+
+def test_a_folder_may_be_reached_through_a_link(run: Run, tmp_path: Path) -> None:
+    """A directory step looks at the folder, and not at a link that leads to it."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "way").symlink_to("real")
+    assert run(f"directory {tmp_path}/way 0700 root:root").statuses == ["ok"]
+
+
 def test_a_secret_is_never_shown(run: Run, tmp_path: Path) -> None:
     """A secret file has no diff, neither when it is made nor when it is replaced."""
     path = tmp_path / "key"
