@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import os
 import signal
@@ -102,6 +104,8 @@ def main(app: typer.Typer, name: str) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    # Python would take a thousand modules apart at exit, which takes a fifth of a short run and frees nothing.
+    atexit.register(gc.freeze)
     try:
         app(prog_name=f"python -m runbooks.{name}", standalone_mode=True)
     except KeyboardInterrupt:
