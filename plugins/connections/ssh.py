@@ -11,6 +11,8 @@ import logging
 import socket
 from typing import Any
 
+from plugins.connections.slim_paramiko import allow_match_exec  # isort: skip  # before paramiko itself
+
 import netmiko
 import paramiko
 from nornir.core.configuration import Config
@@ -56,6 +58,8 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
     password = ssh.password.read() if ssh.password else None
     passphrase = ssh.key_passphrase.read() if ssh.key_passphrase else None
     config = ssh.config_file
+    if config is not None:
+        allow_match_exec()
     # The two private methods that this leans on are pinned by a test.
     builder = netmiko.ConnectHandler(
         device_type="linux",
