@@ -17,6 +17,7 @@ import typer
 from plugins.context import RebootPolicy
 from plugins.settings import ROOT
 
+gc.set_threshold(20_000)
 INTERRUPTED = 130
 Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are rebooted, if a package asks for it.")]
 
