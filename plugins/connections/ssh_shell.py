@@ -70,7 +70,9 @@ class SshShell:
         """
         token = secrets.token_hex(16)
         receiver = _RECEIVER.format(token=token, then=_ONE_LINE if limit is None else _WHOLE_INPUT)
-        bounded = f"bash -c '{receiver}'" if limit is None else f"timeout -k 10 {limit} bash -c '{receiver}'"
+        # By SSH, bash reads .bashrc; the login shell has done so already.
+        receive = f"bash --norc -c '{receiver}'"
+        bounded = receive if limit is None else f"timeout -k 10 {limit} {receive}"
         escalate = "" if self._root else "sudo -n " if self._sudo is None else "sudo -S -p '' "
         channel = self._open()
         channel.exec_command(f"exec {escalate}{bounded}")

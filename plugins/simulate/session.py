@@ -56,7 +56,7 @@ def read_command(text: str) -> Command | None:
             break
     if words[:3] == ["timeout", "-k", "10"] and len(words) > 3 and re.fullmatch(r"[1-9]\d*", words[3]):
         words, limit = words[4:], float(words[3])
-    receiver = _RECEIVER.fullmatch(words[2]) if len(words) == 3 and words[:2] == ["bash", "-c"] else None
+    receiver = _RECEIVER.fullmatch(words[3]) if len(words) == 4 and words[:3] == ["bash", "--norc", "-c"] else None
     if receiver is None:
         return None
     by_line = receiver["take"] == _LINE

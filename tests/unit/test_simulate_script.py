@@ -89,20 +89,23 @@ def test_what_is_no_script_is_refused(changed: bytes, words: str) -> None:
     ("text", "command"),
     [
         ("exec sudo -k -S -p '' true", Command(sudo=True, reads_password=True)),
-        (f"exec timeout -k 10 900 bash -c '{RECEIVER % (TOKEN, WHOLE)}'", Command(limit=900.0, token=TOKEN)),
-        (f"exec sudo -n bash -c '{RECEIVER % (TOKEN, ONE_LINE)}'", Command(sudo=True, token=TOKEN, by_line=True)),
+        (f"exec timeout -k 10 900 bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'", Command(limit=900.0, token=TOKEN)),
         (
-            f"exec sudo -S -p '' timeout -k 10 5 bash -c '{RECEIVER % (TOKEN, WHOLE)}'",
+            f"exec sudo -n bash --norc -c '{RECEIVER % (TOKEN, ONE_LINE)}'",
+            Command(sudo=True, token=TOKEN, by_line=True),
+        ),
+        (
+            f"exec sudo -S -p '' timeout -k 10 5 bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'",
             Command(sudo=True, reads_password=True, limit=5.0, token=TOKEN),
         ),
         ("exec sudo -S -p '' true", None),
         ("cat /etc/passwd", None),
-        (f"timeout -k 10 900 bash -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
-        (f"exec bash -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
-        (f"exec timeout -k 10 900 bash -c '{RECEIVER % (TOKEN, 'rm -rf /')}'", None),
-        (f"exec timeout -k 10 900 bash -c '{RECEIVER % ('1234', WHOLE)}'", None),
-        (f"exec timeout -k 10 0 bash -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
-        ("exec bash -c 'unclosed", None),
+        (f"timeout -k 10 900 bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
+        (f"exec bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
+        (f"exec timeout -k 10 900 bash --norc -c '{RECEIVER % (TOKEN, 'rm -rf /')}'", None),
+        (f"exec timeout -k 10 900 bash --norc -c '{RECEIVER % ('1234', WHOLE)}'", None),
+        (f"exec timeout -k 10 0 bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'", None),
+        ("exec bash --norc -c 'unclosed", None),
         ("", None),
     ],
 )
@@ -141,7 +144,7 @@ def talk(text: str, *lines: bytes, rest: bytes = b"", sudo_password: str | None 
                 said += getattr(other, "data", b"")
 
 
-PLAIN = f"exec sudo -n timeout -k 10 900 bash -c '{RECEIVER % (TOKEN, WHOLE)}'"
+PLAIN = f"exec sudo -n timeout -k 10 900 bash --norc -c '{RECEIVER % (TOKEN, WHOLE)}'"
 WITH_PASSWORD = PLAIN.replace("sudo -n", "sudo -S -p ''")
 GO = f"#go-{TOKEN}\n".encode()
 
@@ -180,7 +183,7 @@ def test_without_a_password_sudo_asks_for_one() -> None:
 
 def test_a_held_script_comes_as_one_line() -> None:
     """Base64 on one line; the input behind it belongs to the script, which ends with it."""
-    command = f"exec sudo -n bash -c '{RECEIVER % (TOKEN, ONE_LINE)}'"
+    command = f"exec sudo -n bash --norc -c '{RECEIVER % (TOKEN, ONE_LINE)}'"
     held = base64.b64encode(script("hold_lock ann 60\n")) + b"\n"
     status, said = talk(command, GO, held, b"\n", b"\n")
     assert (status, '"step":"cluster lock","status":"ok"' in said) == (0, True)
