@@ -9,7 +9,6 @@ from nornir.core.task import Task
 from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import REMEDY, judge_all
-from plugins.checks.overlay import OVERLAY_RULES, Overlay
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
@@ -21,6 +20,8 @@ _CLOCK = tuple(rule for rule in COMPARE_RULES if rule.id == "clock-skew")
 
 def compare_overlay(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     """Judge this host by every check of the overlay; `gathered` are the results of gather_overlay by host."""
+    from plugins.checks.overlay import OVERLAY_RULES, Overlay  # noqa: PLC0415  # X.509 is slow to import
+
     context, hosts = context_of(task), task.nornir.inventory.hosts
     ring = tuple(
         Member(

@@ -10,9 +10,6 @@ from nornir.core.task import Task
 from plugins.context import context_of
 from plugins.errors import StepError, UsageError
 from plugins.overlay import AUTHORITY
-from plugins.pki.authority import host_fingerprint
-from plugins.pki.of_run import store_of
-from plugins.pki.records import HeldAuthority
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
@@ -21,6 +18,10 @@ NAME = "certificate authority"
 
 def create_authority(task: Task) -> StepsResult:
     """Make the authority unless there is one. None is made while the master trusts one that is not known here."""
+    from plugins.pki.authority import host_fingerprint  # noqa: PLC0415  # X.509 is slow to import
+    from plugins.pki.of_run import store_of  # noqa: PLC0415  # X.509 is slow to import
+    from plugins.pki.records import HeldAuthority  # noqa: PLC0415  # X.509 is slow to import
+
     looked = run_script(task, "linux/create_authority.sh.j2", file=AUTHORITY)
     if looked.failed:
         return looked

@@ -10,15 +10,16 @@ from plugins.context import context_of
 from plugins.errors import StepError, UsageError
 from plugins.inventory import host_settings
 from plugins.overlay import AUTHORITY, CERTIFICATE, KEY
-from plugins.pki.of_run import store_of
-from plugins.pki.profiles import Names
-from plugins.pki.records import Leaf
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
 
 def distribute_certificates(task: Task) -> StepsResult:
     """Put the host's certificate in place where it differs; issue it anew where there is a reason to."""
+    from plugins.pki.of_run import store_of  # noqa: PLC0415  # X.509 is slow to import
+    from plugins.pki.profiles import Names  # noqa: PLC0415  # X.509 is slow to import
+    from plugins.pki.records import Leaf  # noqa: PLC0415  # X.509 is slow to import
+
     context, settings = context_of(task), host_settings(task.host)
     names = Names(context.cluster.name, task.host.name, context.cluster.dns_domain, (settings.address,))
     store, dry_run = store_of(context), task.is_dry_run()
