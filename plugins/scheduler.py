@@ -60,6 +60,7 @@ class Scheduler:
         self._left = Counter(pair.stage for pair in graph.pairs)
         self._left_on = Counter(pair.host for pair in graph.pairs)
         self._aggregated: dict[str, AggregatedResult] = {}
+        self._pending = False  # something would change, on whatever host
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -96,8 +97,7 @@ class Scheduler:
         stage = self._stages[pair.stage]
         if not self._context.dry_run or stage.after_changes:
             return ""
-        pending = any(result.status is StageStatus.WOULD_CHANGE for result in self.outcome.stages.values())
-        return "a dry run: nothing to look at before the changes above are made" if pending else ""
+        return "a dry run: nothing to look at before the changes above are made" if self._pending else ""
 
     def _attempt(self, pair: Pair) -> _Attempt:
         """Run one pair, in a thread of the executor."""
@@ -167,6 +167,7 @@ class Scheduler:
 
     def _record(self, pair: Pair, result: StageResult) -> None:
         self.outcome.stages[pair] = result
+        self._pending = self._pending or result.status is StageStatus.WOULD_CHANGE
         for processor in self._listeners():
             processor.stage_settled(pair.host, result)
         self._left[pair.stage] -= 1

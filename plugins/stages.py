@@ -38,7 +38,7 @@ class Stage:
 
     `gathers` names an earlier stage whose results, by host name, the task gets as `gathered`.
     `always` runs the stage whatever became of its needs, as soon as they are settled (to tidy up).
-    `after_changes` false: in a dry run the stage is skipped on a host where something would change, as there is
+    `after_changes` false: in a dry run the stage is skipped once something would change on any host, as there is
     nothing to look at yet.
     """
 
