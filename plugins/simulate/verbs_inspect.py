@@ -38,10 +38,10 @@ def _inspect_overlay(play: Play, nb: str, sb: str, key: str, certificate: str, a
         yield from play.fact(name, (host.state.files.text(path) or "")[:LONGEST_FILE])
     for name in services:
         yield from play.fact(f"service_{name}", "active" if host.state.running(name) else "inactive")
-    yield from play.fact("controller", why_not_connected(host) or "connected")
     for name, remote in (("northbound", nb), ("southbound", sb)):
         yield from play.fact(f"{name}_answer", why_unanswered(host, remote) or "answered")
         yield from play.fact(f"{name}_stranger", _stranger(host, remote))
+    yield from play.fact("controller", why_not_connected(host) or "connected")
     yield from play.fact("clock", str(int((time.time() + host.clock_skew) * 1_000_000)))
     yield from play.report(Status.OK)
 
