@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
 
+import paramiko
 import pytest
 from simulating import Simulate
 
@@ -128,3 +131,21 @@ def test_a_command_that_is_none_of_ours_is_refused(simulated: Simulate) -> None:
     channel.exec_command("cat /etc/passwd")
     assert channel.recv_exit_status() == 127
     assert b"none of the runbooks'" in channel.recv_stderr(200)
+
+
+def test_an_idle_connection_sleeps_and_closes_at_once(simulated: Simulate) -> None:
+    """A connection that nothing comes over takes hardly any turns, however many there are, and ends without a wait."""
+    hosts = simulated(1)
+    hosts.run("master-1", BODY)
+    waiting = next(thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport))
+    before = _turns(waiting)
+    time.sleep(1)
+    assert _turns(waiting) - before < 5
+    hosts.hang_up()
+    waiting.join(1)
+    assert not waiting.is_alive()
+
+
+def _turns(thread: threading.Thread) -> int:
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text(encoding="ascii")
+    return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
