@@ -15,6 +15,9 @@ from typing import Any
 from plugins.lab import cgroups
 from plugins.lab.lock import is_held
 
+CONTAINER_FOLDERS = ("/var/lib/containerd", "/var/lib/kubelet")
+"""Folders of a host that lie on the machine's own file system: an overlay cannot stand on another one."""
+
 
 @dataclass(frozen=True)
 class HostFolder:
@@ -46,6 +49,11 @@ class HostFolder:
     def changes(self) -> Path:
         """Every file by which the host differs from its image."""
         return self.path / "disk" / "upper"
+
+    @property
+    def container_folders(self) -> dict[str, Path]:
+        """Where each of CONTAINER_FOLDERS is on the machine: beside the changes, and gone with the disk."""
+        return {place: self.path / "disk" / "containers" / Path(place).name for place in CONTAINER_FOLDERS}
 
     def is_supervised(self) -> bool:
         """Whether a supervisor looks after the host now."""

@@ -17,7 +17,11 @@ from plugins.lab.options import LabPaths
 from plugins.lab.processes import leader_of
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
-RESTLESS = ("var/log", "run", "tmp", "var/tmp", "var/lib/systemd", "var/cache/ldconfig", "var/lib/sudo", "root/.cache")
+RESTLESS = (
+    *("var/log", "run", "tmp", "var/tmp", "var/lib/systemd", "var/cache/ldconfig", "var/lib/sudo", "root/.cache"),
+    # What a cluster that runs writes by itself; its images and pods are on no disk of a host at all.
+    *("var/lib/etcd", "var/lib/cni"),
+)
 """Where files change although nobody changed the host."""
 
 

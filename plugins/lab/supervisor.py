@@ -72,6 +72,8 @@ class Supervisor:
     def _mount(self) -> None:
         disk = self.folder.path / "disk"
         self.folder.root.mkdir(exist_ok=True)
+        for place in self.folder.container_folders.values():
+            place.mkdir(mode=0o711, parents=True, exist_ok=True)
         options = overlay_options(self.spec.layers, disk)
         run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.folder.root)])
 
@@ -142,6 +144,7 @@ def nspawn_command(spec: Spec, folder: HostFolder) -> list[str]:
         *("--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         *("--capability=all", "--system-call-filter=@keyring bpf @mount"),
         *(f"--network-veth-extra={spec.port}:eth0", "--bind=/dev/net/tun"),
+        *(f"--bind={source}:{place}" for place, source in folder.container_folders.items()),
         *(("--bind-ro=/lib/modules",) if spec.modules else ()),
     ]
 

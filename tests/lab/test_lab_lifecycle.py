@@ -165,6 +165,37 @@ def test_a_bare_host_is_bare(lab: LabState) -> None:
     assert run_inside(lab.folder, "linux-1", ["which", "ovs-vsctl"], check=False).returncode != 0
 
 
+RUNTIME = """
+    set -e
+    cd /var/lib/containerd
+    mkdir lower upper work both
+    mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work both
+    echo pod >both/file
+    umount both
+    findmnt --noheadings --output PROPAGATION / | grep --line-regexp shared
+    test -c /dev/kmsg
+    sleep 60 &
+    for tree in /sys/fs/cgroup/memory /sys/fs/cgroup/pids /sys/fs/cgroup; do
+        test -e $tree/cgroup.procs || continue
+        mkdir $tree/lab-pod
+        echo $! >$tree/lab-pod/cgroup.procs
+    done
+    grep --count '[:]/lab-pod$' /proc/$!/cgroup
+    kill -KILL $!
+    wait $! || true
+    find /sys/fs/cgroup -depth -name lab-pod -exec rmdir {} +
+"""
+
+
+def test_a_host_can_run_containers(lab: LabState) -> None:
+    """Overlays stack where images lie, mounts are shared, control groups are the host's own; no fingerprint tells."""
+    before = fingerprint(lab.folder, "linux-1")
+    done = run_inside(lab.folder, "linux-1", ["bash", "-c", RUNTIME])
+    assert int(done.stdout.splitlines()[-1]) >= 1
+    run_inside(lab.folder, "linux-1", ["sh", "-c", "echo >/var/lib/kubelet/pod; mkdir -p /var/lib/etcd/default"])
+    assert fingerprint(lab.folder, "linux-1") == before
+
+
 def test_up_twice_changes_nothing(lab: LabState, options: LabOptions) -> None:
     """The second time says that all is up, and no host is started again."""
     said: list[str] = []
@@ -256,6 +287,7 @@ def test_fresh_makes_hosts_bare_and_keeps_who_they_are(lab: LabState, options: L
     machine = run_inside(lab.folder, "linux-1", ["cat", "/etc/machine-id"]).stdout
     up(replace(options, fresh=True), quiet)
     assert run_inside(lab.folder, "linux-1", ["ls", "/etc/kept"], check=False).returncode != 0
+    assert run_inside(lab.folder, "linux-1", ["ls", "/var/lib/kubelet", "/var/lib/containerd"]).stdout.count("\n") == 3
     assert run_inside(lab.folder, "linux-1", ["cat", "/etc/machine-id"]).stdout == machine
     assert ssh(lab, str(lab.hosts[1].address), "true").returncode == 0
 
