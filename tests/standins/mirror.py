@@ -31,7 +31,9 @@ MOMENT = (2020, 1, 1, 0, 0, 0)
 def program(component: str, version: str) -> bytes:
     """An executable archive of the package, with all that it needs but Python's own library and openssl."""
     files = {f"standin/{file.name}": file.read_bytes() for file in sorted((HERE / "standin").glob("*.*"))}
-    files |= {f"standin/flags/{file.name}": file.read_bytes() for file in sorted((HERE / "flags").glob("*.txt"))}
+    files |= {
+        f"standin/flags/{file.name}": file.read_bytes() for file in sorted((HERE / "standin/flags").glob("*.txt"))
+    }
     files |= {f"yaml/{file.name}": file.read_bytes() for file in sorted(Path(yaml.__file__).parent.glob("*.py"))}
     files["standin/standin.json"] = json.dumps({"component": component, "version": version}).encode()
     files["__main__.py"] = b"import sys\nfrom standin.__main__ import main\nsys.exit(main())\n"

@@ -27,7 +27,7 @@ class _Loader(yaml.SafeLoader):
 def load_all(text: str, what: str) -> list[dict[str, Any]]:
     """Every document of a YAML text. Raises Refusal for one that does not parse or is no object."""
     try:
-        found = [each for each in yaml.load_all(text, Loader=_Loader) if each is not None]  # noqa: S506 -- a safe one
+        found = [each for each in yaml.load_all(text, Loader=_Loader) if each is not None]
     except yaml.YAMLError as error:
         raise Refusal(f"{what}: does not parse: {' '.join(str(error).split())}") from None
     except Refusal as refusal:

@@ -55,7 +55,7 @@ def of_object(item: dict[str, Any]) -> Kind:
 def of_word(word: str) -> Kind:
     """The kind that a command line means by `node`, `nodes` or `deployments.apps`."""
     for kind in KINDS:
-        if word.split(".")[0].lower() in (kind.plural, kind.name.lower()):
+        if word.partition(".")[0].lower() in (kind.plural, kind.name.lower()):
             return kind
     raise Refusal(f"the server doesn't have a resource type {word!r}")
 

@@ -78,7 +78,9 @@ def node(found: dict[str, str], config: dict[str, Any], version: str, lacks: str
         labels[each.partition("=")[0]] = each.partition("=")[2]
     taints = config.get("registerWithTaints")
     return {
-        **{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}},
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
         **({"spec": {"taints": taints}} if taints else {}),
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],

@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     subject: Any = None
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 -- its name in the base class
         """One line for a client that went away or was not let in."""
         print(f"{client_address[0]}: {sys.exc_info()[1]}", file=sys.stderr, flush=True)
 
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 class Health(Handler):
     """Health alone: `ok`, unless what the server has as `subject` says what is wrong."""
 
-    def do_GET(self) -> None:  # noqa: N802 -- the name in the standard library
+    def do_GET(self) -> None:
         """Say how it is."""
         if self.path.split("?")[0] not in ("/healthz", "/livez", "/readyz"):
             self.answer(403 if isinstance(self.connection, ssl.SSLSocket) else 404, "not for you\n")
@@ -59,7 +59,7 @@ class Health(Handler):
 class KubeletApi(Handler):
     """The kubelet's own server: nobody is anonymous there."""
 
-    def do_GET(self) -> None:  # noqa: N802 -- the name in the standard library
+    def do_GET(self) -> None:
         """Health, for who shows a certificate."""
         known = isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert()
         self.answer(200 if known else 401, "ok" if known else "Unauthorized")

@@ -1,4 +1,4 @@
-"""Service account tokens: signed by the controller manager's key, believed by the API server that has its public half."""
+"""Service account tokens: the controller manager signs them, the API server has the public half of its key."""
 
 from __future__ import annotations
 
