@@ -111,7 +111,8 @@ _last() {
 }
 
 # _do FUNCTION ARGS: run it in a subshell that stops at the first failure, without the step lines'
-# descriptor and without the lock's, so that a daemon started by it can hold neither.
+# descriptor and without the lock's, so that a daemon started by it can hold neither. Whoever calls it as a
+# condition takes the first half back: there bash ignores "set -e" all the way down.
 _do() {
   : >"$STEPS_FOLDER/output"
   (
@@ -126,7 +127,7 @@ _do() {
 
 # _step NAME TOUCHES VERB ARGS: one whole step. TOUCHES is what a later restart_on may name, or empty.
 _step() {
-  local touches=$2 verb=$3 look diff
+  local touches=$2 verb=$3 look diff status
   _begin "$1"
   shift 3
   "${verb}_look" "$@"
@@ -140,7 +141,9 @@ _step() {
   if [[ -n $touches ]]; then _changed "$touches"; fi
   if ((STEPS_DRY_RUN)); then _report would-change; return; fi
   diff=$DIFF
-  if ! _do "${verb}_act" "$@"; then
+  _do "${verb}_act" "$@"
+  status=$?
+  if ((status)); then
     _last "$STEPS_FOLDER/output"
     OUTPUT=$REPLY DIFF=''
     MESSAGE=${MESSAGE:+$MESSAGE; }'the change failed'

@@ -17,7 +17,10 @@ _traffic_begin() {
 }
 # _traffic_do MESSAGE FUNCTION ARGS: what fails ends the script with the words of the tool.
 _traffic_do() {
-  _do "${@:2}" && return 0
+  local status
+  _do "${@:2}"
+  status=$?
+  if ((!status)); then return 0; fi
   _last "$STEPS_FOLDER/output"
   # shellcheck disable=SC2034  # read by _report
   OUTPUT=$REPLY MESSAGE=$1

@@ -127,7 +127,16 @@ def test_a_file_is_never_seen_half_written(run: Run, tmp_path: Path) -> None:
     said = run(body, prefix=mount + keep)
     assert said.statuses == ["failed"]
     assert "No space left" in said.steps[0].output
+    assert said.stderr.split()[:1] == ["old"]
     assert said.status == 1
+
+
+def test_a_change_stops_at_its_first_failure(run: Run, tmp_path: Path) -> None:
+    """What comes after a command that failed is not run, so that no half-made file is put in place."""
+    said = run(f"ensure 'in two parts' false {quote(f'cat {tmp_path}/none{chr(10)}touch {tmp_path}/made')}")
+    assert said.statuses == ["failed"]
+    assert "No such file" in said.steps[0].output
+    assert not (tmp_path / "made").exists()
 
 
 def test_the_first_failure_ends_the_script(run: Run, tmp_path: Path) -> None:

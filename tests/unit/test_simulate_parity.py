@@ -25,7 +25,7 @@ TOOLS = {
     "dpkg-query": 'cat "$S/packages"',
     "dpkg": ":",
     "apt-get": """
-case " $* " in *' update '*) exit 0 ;; esac
+case " $* " in *' update '* | *' --fix-broken '*) exit 0 ;; esac
 while [ "$1" != -- ]; do shift; done
 shift
 for want; do
