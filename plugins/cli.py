@@ -48,6 +48,12 @@ def common(
     start: Annotated[str, typer.Option("--from", metavar="STAGE", help="This stage and those after it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, show what would change, write nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Hosts worked on at the same time.")] = None,
+    mirror: Annotated[
+        str,
+        typer.Option(
+            metavar="URL_OR_DIR", help="Take downloads from a mirror: a URL that the hosts reach, or a folder here."
+        ),
+    ] = "",
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON report to this file.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every step and every host.")] = False,
 ) -> Any:
@@ -63,6 +69,7 @@ def common(
         start=start,
         dry_run=dry_run,
         workers=workers,
+        mirror=mirror,
         report=report,
         verbose=verbose,
     )

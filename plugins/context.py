@@ -13,6 +13,7 @@ from nornir.core import Nornir
 from nornir.core.configuration import Config
 from nornir.core.task import Task
 
+from plugins.artifacts.plan import Downloads
 from plugins.inventory.model import ClusterSettings
 from plugins.releases import Release
 from plugins.settings import Settings
@@ -40,6 +41,7 @@ class RunContext:
     settings: Settings
     cluster: ClusterSettings
     release: Release
+    downloads: Downloads = field(default_factory=Downloads)
     dry_run: bool = False
     reboot: RebootPolicy = RebootPolicy.NEEDED
     run_id: str = field(default_factory=new_run_id)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, ValidationError
 from pydantic_core import PydanticCustomError
 
+from plugins.artifacts.model import Artifact
+from plugins.artifacts.pins import SUFFIX
 from plugins.errors import SettingsError
 from plugins.inventory.documents import read
 from plugins.inventory.explain import explained
@@ -43,6 +45,14 @@ def _has_linux_roles(by_role: _ByRole) -> _ByRole:
     return by_role
 
 
+def _named_once(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    names = [artifact.name for artifact in artifacts]
+    for name in names:
+        if names.count(name) > 1:
+            raise PydanticCustomError("twice", "{name} is there twice; give each its own name", {"name": name})
+    return artifacts
+
+
 class Release(Model):
     """What one release installs where."""
 
@@ -51,6 +61,7 @@ class Release(Model):
     packages: Annotated[Mapping[Role, tuple[Word, ...]], AfterValidator(_has_linux_roles)]
     kernel_modules: tuple[Word, ...]
     requirements: Annotated[Mapping[Role, Requirements], AfterValidator(_has_linux_roles)]
+    artifacts: Annotated[tuple[Artifact, ...], AfterValidator(_named_once)] = ()
 
     def supports(self, system: str, version: str) -> bool:
         """Whether ID and VERSION_ID of an /etc/os-release are among the platforms."""
@@ -63,7 +74,8 @@ def known_releases(inventory_folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         for file in sorted(folder.glob("*.yaml")):
-            found.setdefault(file.stem, file)
+            if not file.stem.endswith(SUFFIX):
+                found.setdefault(file.stem, file)
     return found
 
 

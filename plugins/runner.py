@@ -17,6 +17,9 @@ from nornir.core.inventory import Host
 from nornir.core.task import Task
 from rich.console import Console
 
+from plugins.artifacts.mirror import mirror_of
+from plugins.artifacts.pins import load_pins
+from plugins.artifacts.plan import Downloads
 from plugins.connections import close_shell, open_shell
 from plugins.context import RunContext, attach, new_run_id
 from plugins.errors import LockedError, UnreachableError, UsageError
@@ -28,10 +31,10 @@ from plugins.locks import MasterLock, local_lock
 from plugins.output.console import make_console, make_processors, show_result
 from plugins.processors.base import RunProcessor
 from plugins.processors.report import check_report_path
-from plugins.releases import load_release
+from plugins.releases import SHIPPED, Release, load_release
 from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
 from plugins.scheduler import Outcome, Scheduler
-from plugins.selection import Options, pairs_of, plan_of, rerun_command
+from plugins.selection import Options, lock_command, pairs_of, plan_of, rerun_command
 from plugins.settings import ROOT, init, load_settings
 from plugins.stages import Runbook
 
@@ -60,10 +63,12 @@ def _run(runbook: Runbook, options: Options) -> int:
     run_id = new_run_id()
     if options.report is not None:
         check_report_path(options.report)
+    release = load_release(cluster.release, options.inventory)
     context = RunContext(
         settings=settings,
         cluster=cluster,
-        release=load_release(cluster.release, options.inventory),
+        release=release,
+        downloads=_downloads(release, options),
         dry_run=options.dry_run,
         reboot=options.reboot,
         run_id=run_id,
@@ -72,12 +77,25 @@ def _run(runbook: Runbook, options: Options) -> int:
     attach(nornir, context)
     selected = select(nornir, options.hosts, options.roles, options.expression)
     pairs = pairs_of(runbook, nornir, selected, options)
+    _check_ready(runbook, nornir, context, pairs)
     read_secrets(nornir.inventory.hosts[host] for host in {pair.host for pair in pairs})
     plan = plan_of(runbook, nornir, context, selected, pairs)
     with ExitStack() as stack:
         if runbook.changes and not options.dry_run:
             stack.enter_context(local_lock(context.state_folder, context.owner))
         return _shown(runbook, nornir, context, plan, pairs, options)
+
+
+def _downloads(release: Release, options: Options) -> Downloads:
+    pins, mirror = load_pins(release.name, options.inventory, SHIPPED), mirror_of(options.mirror)
+    return Downloads(release.artifacts, pins, mirror, lock_command(options.inventory))
+
+
+def _check_ready(runbook: Runbook, nornir: Nornir, context: RunContext, pairs: list[Pair]) -> None:
+    roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
+    for stage in runbook.stages:
+        if here := {roles[pair.host] for pair in pairs if pair.stage == stage.name}:
+            stage.ready(context, here)
 
 
 def _shown(

@@ -31,6 +31,7 @@ class Options:
     dry_run: bool = False
     workers: int | None = None
     report: Path | None = None
+    mirror: str = ""
     reboot: RebootPolicy = RebootPolicy.NEEDED
     verbose: bool = False
 
@@ -88,4 +89,14 @@ def rerun_command(runbook: Runbook, pair: Pair, options: Options) -> str:
     words = ["python", "-m", *(word.format(stage=pair.stage) for word in runbook.again), "--host", pair.host]
     if options.inventory != ROOT / "inventory":
         words += ["-i", str(options.inventory)]
+    if options.mirror:
+        words += ["--mirror", options.mirror]
+    return " ".join(quote(word) for word in words)
+
+
+def lock_command(inventory: Path) -> str:
+    """Give the command that pins the downloads of an inventory's release."""
+    words = ["python", "-m", "runbooks.artifacts", "lock"]
+    if inventory != ROOT / "inventory":
+        words += ["-i", str(inventory)]
     return " ".join(quote(word) for word in words)

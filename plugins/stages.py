@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from nornir.core.task import Result
 
+from plugins.context import RunContext
 from plugins.errors import SelectionError
 from plugins.inventory.model import Role
 from plugins.words import quoted, suggestion
@@ -40,6 +41,8 @@ class Stage:
     `always` runs the stage whatever became of its needs, as soon as they are settled (to tidy up).
     `after_changes` false: in a dry run the stage is skipped once something would change on any host, as there is
     nothing to look at yet.
+    `ready` raises UsageError where the run lacks what the stage takes on hosts of these roles; it is asked before
+    any host is touched.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Stage:
     gathers: str = ""
     always: bool = False
     after_changes: bool = True
+    ready: Callable[[RunContext, Collection[Role]], None] = lambda _context, _roles: None
 
 
 @dataclass(frozen=True)

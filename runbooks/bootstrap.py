@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from plugins.artifacts.ready import downloads_are_pinned
 from plugins.cli import Reboot, application, main
 from plugins.context import RebootPolicy
 from plugins.inventory.model import Role
@@ -18,6 +19,7 @@ from tasks.configure_ovn_central import configure_ovn_central
 from tasks.create_authority import create_authority
 from tasks.distribute_certificates import distribute_certificates
 from tasks.gather_overlay import gather_overlay
+from tasks.install_artifacts import install_artifacts
 from tasks.install_ovn import install_ovn
 from tasks.join_overlay import join_overlay
 
@@ -44,6 +46,12 @@ RUNBOOK = Runbook(
             ),
         ),
         Stage("install", install_ovn, needs=(Need("preflight", HOST, "nothing is installed on an unfit host"),)),
+        Stage(
+            "artifacts",
+            install_artifacts,
+            ready=downloads_are_pinned,
+            needs=(Need("preflight", HOST, "nothing is downloaded to an unfit host"),),
+        ),
         Stage(
             "bridge",
             configure_bridges,

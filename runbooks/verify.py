@@ -105,7 +105,7 @@ def verify(
     return run(TRAFFIC if traffic else RUNBOOK, options)
 
 
-app = application(verify, epilog=EXAMPLES)
+app = application(verify, epilog=EXAMPLES, without=("mirror",))
 
 if __name__ == "__main__":
     main(app, "verify")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from plugins.artifacts.pins import Pins, lock_file, save_pins
 from plugins.errors import UsageError
+from plugins.releases import SHIPPED, Release, load_release
 
 HOST_NETWORK = "10.142.0.0/16"
 FIRST_ADDRESS = IPv4Address("10.142.0.2")
@@ -59,6 +62,20 @@ def write_inventory(
     _write(folder / "hosts.yaml", {host.name: _host(host, listening) for host in hosts})
     _write(folder / "groups.yaml", GROUPS)
     _write(folder / "defaults.yaml", _defaults(len(hosts), access))
+    release = load_release("current", SHIPPED)
+    save_pins(made_up_pins(release), lock_file(release.name, folder), "python -m runbooks.simulate")
+
+
+def made_up_pins(release: Release) -> Pins:
+    """Pin every download of a release to something: simulated hosts download nothing."""
+    artifacts = release.artifacts
+    sources = [each.source(platform) for each in artifacts for platform in each.platforms]
+    references = [each.reference for each in artifacts if each.reference]
+    return Pins(
+        release=release.name,
+        files={source: sha256(source.encode()).hexdigest() for source in sources},
+        images={reference: f"sha256:{sha256(reference.encode()).hexdigest()}" for reference in references},
+    )
 
 
 def _host(host: PlannedHost, listening: Mapping[str, tuple[str, int]]) -> dict[str, Any]:

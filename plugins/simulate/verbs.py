@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugins.simulate import (
+    verbs_artifacts,
     verbs_facts,
     verbs_files,
     verbs_inspect,
@@ -21,6 +22,7 @@ VERBS: dict[str, Verb] = {
     **verbs_files.VERBS,
     **verbs_system.VERBS,
     **verbs_reboot.VERBS,
+    **verbs_artifacts.VERBS,
     **verbs_lock.VERBS,
     **verbs_facts.VERBS,
     **verbs_probe.VERBS,

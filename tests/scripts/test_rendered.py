@@ -12,11 +12,14 @@ import pytest
 import yaml
 from nornir.core.plugins.connections import ConnectionPluginRegister
 
+from plugins.artifacts.pins import lock_file, save_pins
 from plugins.connections import memory
 from plugins.connections.base import Completed, Shell
+from plugins.releases import SHIPPED, load_release
 from plugins.runner import run
 from plugins.scripts import libraries
 from plugins.selection import Options
+from plugins.simulate.layout import made_up_pins
 from runbooks import bootstrap, verify
 
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
@@ -80,6 +83,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     (folder / "hosts.yaml").write_text(yaml.safe_dump(hosts))
     (folder / "groups.yaml").write_text(yaml.safe_dump({"master": {}, "linux": {}}))
     (folder / "defaults.yaml").write_text(yaml.safe_dump({"data": {"transport": "memory", "cluster": cluster}}))
+    save_pins(made_up_pins(load_release("current", SHIPPED)), lock_file("current", folder), "the tests")
     ConnectionPluginRegister.available.pop("runbooks-memory", None)
     ConnectionPluginRegister.register("runbooks-memory", Recording)
     with pytest.MonkeyPatch.context() as patch, memory.simulated_hosts(faults=["linux-1:want-reboot:times=1"]):

@@ -78,6 +78,7 @@ def test_a_failing_master_stops_what_needs_it_and_nothing_else(simulated: Simula
         "preflight": "ok",
         "network-checks": "ok",
         "install": "changed",
+        "artifacts": "changed",
         "bridge": "changed",
         "certificates": "changed",
         "join": "skipped",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,31 @@ case $verb in
       printf '%s\\n' "$active" "$enabled" "$since" >"$S/units/$name"
     done ;;
 esac""",
+    # What an address holds is its own last part; an archive's one member is called so.
+    "curl": """
+for last; do if [ "$before" = --output ]; then out=$last; fi; before=$last; done
+name=${last##*/}
+case $name in
+  *.tar) mkdir -p "$S/web" && printf %s "$name" >"$S/web/${name%.tar}" &&
+    tar --create --file "$out" --mtime=@0 --owner=0 --group=0 --directory "$S/web" "${name%.tar}" ;;
+  *) printf %s "$name" >"$out" ;;
+esac""",
     "modprobe": 'shift; mkdir -p "/sys/module/$(printf %s "$1" | tr - _)"',
 }
+
+
+def packed(name: str) -> bytes:
+    """Give the archive that the machine's curl finds at an address that ends so."""
+    made = "S=$(mktemp -d) && cd $S && printf %s $0 >${0%.tar} && tar --create --mtime=@0 --owner=0 --group=0 ${0%.tar}"
+    return subprocess.run(["sh", "-c", made, name], capture_output=True, check=True).stdout
+
+
+def at(name: str, architecture: str = "amd64") -> str:
+    """Give the words of a verb for a download: architecture, SHA-256, address."""
+    content = packed(name) if name.endswith(".tar") else name.encode()
+    return f"{architecture} {sha256(content).hexdigest()} https://example.org/{name}"
+
+
 ODD = "quotes ' \" and \\ and $HOME & `x`\n\ttab, ümläut\n"
 SEQUENCES = {
     "file": [
@@ -128,6 +152,22 @@ SEQUENCES = {
         "show_file text /srv/none",
         f"file /srv/a 0644 root:root {quote(ODD)}\nlink /srv/b a\nshow_file text /srv/b\nshow_file folder /srv",
     ],
+    "artifact": [
+        f"artifact /srv/a 0755 {at('one')} {at('two', 'arm64')}",
+        f"artifact /srv/a 0700 {at('one')}\nartifact /srv/b/c 0755 {at('two')}",
+        f"file /srv/a 0644 root:root x\nartifact /srv/a 0755 {at('two')}",
+        f"artifact /srv/a 0755 {at('two')}",
+        f"package ovn-host\nrestart_on ovn-host /srv/a\nartifact /srv/a 0755 {at('three')}\nrestart_on ovn-host /srv/a",
+        f"link /srv/l a\nartifact /srv/l 0755 {at('one')}",
+        f"artifact /srv/a 0755 {at('one', 'arm64')}",
+        f"directory /srv/d 0755 root:root\nartifact /srv/d 0755 {at('one')}",
+    ],
+    "artifact_archive": [
+        f"artifact_archive /srv/x 0755 one {at('one.tar')}",
+        f"artifact_archive /srv/x 0644 one {at('one.tar')}\nartifact_archive /srv/y 0755 two {at('two.tar')}",
+        f"absent /srv/x/one\nartifact_archive /srv/x 0644 one {at('one.tar')}",
+        f"artifact_archive /srv/x 0755 one {at('one.tar', 'arm64')}",
+    ],
     "ensure": [
         "ensure 'make it' 'test -e /srv/made' 'touch /srv/made'\nensure 'and it' 'test -e /srv/2' 'touch /srv/2'",
     ],
@@ -146,7 +186,7 @@ def machine(tmp_path: Path) -> Path:
     """A machine to be, as folders that a mount namespace puts in their places."""
     if os.geteuid() != 0:
         pytest.skip("the step library needs root (in a mount namespace of its own)")
-    for folder in ("srv", "run", "modules-load.d", "module", "modules", "bin", "state/units"):
+    for folder in ("srv", "run", "modules-load.d", "module", "modules", "bin", "downloads", "state/units"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "state" / "packages").write_text("ii  bash 5.2\n")
     for name, text in TOOLS.items():
@@ -165,6 +205,7 @@ def real(machine: Path, script: str) -> list[bytes]:
         "module": "/sys/module",
         "modules": "/lib/modules",
         "bin": "/usr/local/sbin",
+        "downloads": "/var/lib/ovn-runbooks",
     }
     mounts = [f"mkdir -p {place} && mount --bind {machine / name} {place}" for name, place in places.items()]
     inside = " && ".join([*mounts, 'eval "$(cat)"'])

@@ -1,0 +1,200 @@
+"""Downloads with a real bash, curl and tar, from a web server of the test's own: put in place once, whole, or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from scripting import Run, run_body
+from serving import Web, web  # noqa: F401  # a fixture
+
+from plugins.scripts import quote
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Run:
+    """Run a body with /run/ovn-runbooks and /var/lib below tmp_path."""
+    if os.geteuid() != 0:
+        pytest.skip("the step library needs root (in a mount namespace of its own)")
+    for folder in ("run", "var-lib"):
+        (tmp_path / folder).mkdir()
+    return partial(run_body, tmp_path / "run", prefix=f"mount --bind {tmp_path}/var-lib /var/lib &&")
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def left(tmp_path: Path) -> list[str]:
+    """Name what is in the folders that downloads pass through."""
+    staged = tmp_path / "var-lib" / "ovn-runbooks" / "staged"
+    return sorted(path.name for path in staged.iterdir()) if staged.is_dir() else []
+
+
+def file(path: Path, data: bytes, url: str, mode: str = "0755") -> str:
+    return f"artifact {path} {mode} amd64 {digest(data)} {quote(url)} arm64 {digest(data)} {quote(url)}\n"
+
+
+def test_a_file_is_downloaded_once(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """The first run puts it there with its mode, the second asks nobody; nothing of the way is left."""
+    data, path = b"\x7fELF" * 100_000, tmp_path / "bin" / "tool"
+    web.files["tool"] = data
+    body = file(path, data, web.url("tool"))
+    assert place(body, dry_run=True).statuses == ["would-change"]
+    assert (path.exists(), web.asked, left(tmp_path)) == (False, [], [])
+    said = place(body)
+    assert said.statuses == ["changed"]
+    assert said.steps[0].diff == f"-{path}: (missing)\n+{path}: {digest(data)}\n"
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (data, 0o755)
+    assert (left(tmp_path), [each.name for each in path.parent.iterdir()]) == ([], ["tool"])
+    assert place(body).statuses == ["ok"]
+    assert len(web.asked) == 1
+
+
+def test_a_wrong_checksum_leaves_the_old_file(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """Whatever a server sends instead, what worked stays, and both checksums are named."""
+    path = tmp_path / "tool"
+    path.write_bytes(b"old")
+    web.files["tool"] = b"forged"
+    said = place(file(path, b"right", web.url("tool")))
+    assert said.statuses == ["failed"]
+    assert digest(b"forged") in said.steps[0].output
+    assert digest(b"right") in said.steps[0].output
+    assert (path.read_bytes(), left(tmp_path)) == (b"old", [])
+
+
+def test_a_truncated_download_goes_on_where_it_was_cut(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """A server that hangs up in the middle is asked for the rest."""
+    data, path = os.urandom(300_000), tmp_path / "tool"
+    web.files["tool"] = data
+    web.cut["tool"] = 100_000
+    assert place(file(path, data, web.url("tool"))).statuses == ["changed"]
+    assert path.read_bytes() == data
+    assert web.asked == [("tool", 0), ("tool", 100_000)]
+
+
+def test_a_run_that_was_killed_is_gone_on_with(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """What was downloaded by then is not downloaded again, also where it was no part of the right file."""
+    data, path = os.urandom(300_000), tmp_path / "tool"
+    web.files["tool"] = data
+    staged = tmp_path / "var-lib" / "ovn-runbooks" / "staged"
+    staged.mkdir(parents=True)
+    part = staged / f"{digest(data)}.part"
+    part.write_bytes(data[:200_000])
+    assert place(file(path, data, web.url("tool"))).statuses == ["changed"]
+    assert web.asked == [("tool", 200_000)]
+    path.unlink()
+    part.write_bytes(b"something else")
+    assert place(file(path, data, web.url("tool"))).statuses == ["changed"]
+    assert path.read_bytes() == data
+    path.unlink()
+    part.write_bytes(data)
+    web.asked.clear()
+    assert place(file(path, data, web.url("tool"))).statuses == ["changed"]
+    assert (web.asked, left(tmp_path)) == ([], [])
+
+
+def test_a_file_that_was_tampered_with_is_replaced(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """Same size, same inode, old mtime: the ctime tells."""
+    data, path = b"right", tmp_path / "tool"
+    web.files["tool"] = data
+    body = file(path, data, web.url("tool"))
+    place(body)
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.write(b"wrong")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_ino == before.st_ino
+    assert place(body).statuses == ["changed"]
+    assert path.read_bytes() == data
+
+
+def test_what_is_right_is_never_downloaded(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """A file that somebody else put there is adopted, and a mode is set right without a download."""
+    path = tmp_path / "tool"
+    path.write_bytes(b"right")
+    path.chmod(0o755)
+    body = file(path, b"right", web.url("tool"))
+    assert place(body).statuses == ["ok"]
+    path.chmod(0o644)
+    said = place(body)
+    assert said.statuses == ["changed"]
+    assert said.steps[0].diff == f"-{path}: mode and owner 644 root:root\n+{path}: mode and owner 755 root:root\n"
+    assert (place(body).statuses, web.asked) == (["ok"], [])
+
+
+def test_a_big_file_is_not_hashed_at_every_run(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """Once noted, a file is looked at by its stamp: no sha256sum runs."""
+    data, path = b"right", tmp_path / "tool"
+    web.files["tool"] = data
+    body = file(path, data, web.url("tool"))
+    place(body)
+    assert place(f"ensure hide true true\n{body}", dry_run=True).statuses == ["ok", "ok"]
+    broken = tmp_path / "no-sha256sum"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    hidden = partial(
+        place, prefix=f"mount --bind {tmp_path}/var-lib /var/lib && mount --bind {broken} /usr/bin/sha256sum &&"
+    )
+    assert hidden(body).statuses == ["ok"]
+    path.touch()
+    assert hidden(body).statuses == ["failed"]
+
+
+def packed(**members: bytes) -> bytes:
+    """Make a tar.gz whose files are as old as the epoch."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(f"./{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def test_an_archives_members_are_put_in_place(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """Only those that are named, under their last names, with the time of now; a second run changes nothing."""
+    data, folder = packed(loopback=b"one", **{"bin/portmap": b"two", "README": b"no"}), tmp_path / "cni"
+    web.files["cni.tgz"] = data
+    body = f"artifact_archive {folder} 0755 'loopback bin/portmap' amd64 {digest(data)} {web.url('cni.tgz')}\n"
+    assert place(body, dry_run=True).statuses == ["would-change"]
+    assert not folder.exists()
+    assert place(body).statuses == ["changed"]
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == {"loopback": b"one", "portmap": b"two"}
+    assert (folder / "loopback").stat().st_mtime > 1e9
+    assert (place(body).statuses, len(web.asked), left(tmp_path)) == (["ok"], 1, [])
+    (folder / "portmap").unlink()
+    said = place(body)
+    assert (said.statuses, (folder / "portmap").read_bytes()) == (["changed"], b"two")
+    assert "loopback" not in said.steps[0].diff
+
+
+def test_a_whole_archive_keeps_its_paths(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """Without names all files are put in place, under their paths."""
+    data, folder = packed(**{"a": b"one", "b/c": b"two"}), tmp_path / "all"
+    web.files["all.tgz"] = data
+    body = f"artifact_archive {folder} 0644 '' amd64 {digest(data)} {web.url('all.tgz')}\n"
+    assert place(body).statuses == ["changed"]
+    assert ((folder / "a").read_bytes(), (folder / "b" / "c").read_bytes()) == (b"one", b"two")
+    assert (place(body).statuses, len(web.asked)) == (["ok"], 1)
+
+
+def test_an_archive_without_a_member_changes_nothing(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """A member that is not there, or is a link, is a failure that names it."""
+    data, folder = packed(other=b"x"), tmp_path / "cni"
+    web.files["cni.tgz"] = data
+    said = place(f"artifact_archive {folder} 0755 loopback amd64 {digest(data)} {web.url('cni.tgz')}\n")
+    assert said.statuses == ["failed"]
+    assert "The archive has no file loopback" in said.steps[0].output
+    assert not (folder / "loopback").exists()
+
+
+def test_a_host_of_another_architecture_is_told(place: Run, tmp_path: Path) -> None:
+    """Nothing is pinned for it: that cannot be mended here."""
+    said = place(f"artifact {tmp_path}/tool 0755 sparc {digest(b'')} https://example.org/x\n")
+    assert (said.statuses, said.steps[0].message) == (["failed"], "nothing for linux/amd64 is pinned")
