@@ -155,7 +155,6 @@ SEQUENCES = {
     "artifact": [
         f"artifact /srv/a 0755 {at('one')} {at('two', 'arm64')}",
         f"artifact /srv/a 0700 {at('one')}\nartifact /srv/b/c 0755 {at('two')}",
-        f"file /srv/a 0644 root:root x\nartifact /srv/a 0755 {at('two')}",
         f"artifact /srv/a 0755 {at('two')}",
         f"package ovn-host\nrestart_on ovn-host /srv/a\nartifact /srv/a 0755 {at('three')}\nrestart_on ovn-host /srv/a",
         f"link /srv/l a\nartifact /srv/l 0755 {at('one')}",
