@@ -69,6 +69,9 @@ class Downloads:
         elif artifact.kind in PLAIN and artifact.provide and not self.mirror:
             place = artifact.place(artifact.platforms[0])
             yield f"{named} is published nowhere: put it into a mirror at {place} and give --mirror (docs/artifacts.md)"
+        elif artifact.kind in PLAIN and self.mirror and self.mirror.folder:
+            places = " or ".join(artifact.place(each) for each in artifact.platforms)
+            yield f"{named} is not pinned, and {self.mirror} does not hold {places}: put it there, or run `{command}`"
         elif artifact.kind in PLAIN:
             mirror = f" --mirror {self.mirror}" if self.mirror else ""
             yield f"{named} is not pinned ({artifact.source(artifact.platforms[0])}): run `{command}{mirror}`"
