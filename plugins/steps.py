@@ -44,6 +44,7 @@ class Asks(StrEnum):
     NOTHING = ""
     REBOOT = "reboot"
     CONFIRM = "confirm"
+    PUSH = "push"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nornir.core.task import Task
@@ -25,28 +28,45 @@ from plugins.steps import (
     parse_line,
 )
 
+PIECE = 256 * 1024  # bytes
 
-def run_script(task: Task, template: str, *, deadline: float | None = None, **values: Any) -> StepsResult:
+
+def run_script(
+    task: Task, template: str, *, deadline: float | None = None, data: Sequence[Path] = (), **values: Any
+) -> StepsResult:
     """Run `template` (below templates/) on the task's host, `values` filled in, and do what its steps ask for.
 
-    A step can ask for a reboot, or for a confirmation that the host is still reached after a network change;
-    the script is then run again from its start, and ends as one result. Every way in which a script can end
-    badly is a failed step that says what was seen. `deadline` is in seconds, the settings' own by default.
+    A step can ask for a reboot, for a confirmation that the host is still reached after a network change, or for
+    files of the mirror; the script is then run again from its start, and ends as one result. Every way in which a
+    script can end badly is a failed step that says what was seen. `deadline` is in seconds, the settings' own by
+    default; the content of the files `data`, one after the other, is the script's input.
     Raises UnreachableError when no connection can be made.
     """
     context = context_of(task)
     values = {"reboot": context.reboot, **values}
-    result = _send(task, template, deadline, values)
+    result = _send(task, template, deadline, values, data)
     for _ in range(3):  # a reboot and a network change may both be asked for, one after the other
-        asked = next((step for step in result.steps if step.asks and step.status is Status.CHANGED), None)
+        asked = _asked(result)
         if asked is None or result.failed:
-            break
-        answer = _reboot(task, result) if asked.asks is Asks.REBOOT else _confirm(task, result)
-        result = _merged(task, result, answer)
+            return result
+        answer = _ANSWERS[asked.asks](task, result)
+        result = _merged(task, _answered(task, result, asked), answer)
         if not result.failed:
             policy = RebootPolicy.NEVER if asked.asks is Asks.REBOOT else values["reboot"]
-            result = _merged(task, result, _send(task, template, deadline, values | {"reboot": policy}))
+            result = _merged(task, result, _send(task, template, deadline, values | {"reboot": policy}, data))
+    if (asked := _asked(result)) is not None:
+        unanswered = Step(asked.name, Status.FAILED, message="the host asks for it again and again")
+        return _merged(task, result, StepsResult(task.host, (unanswered,)))
     return result
+
+
+def _asked(result: StepsResult) -> Step | None:
+    return next((step for step in result.steps if step.asks and step.status is Status.CHANGED), None)
+
+
+def _answered(task: Task, result: StepsResult, asked: Step) -> StepsResult:
+    steps = tuple(replace(step, asks=Asks.NOTHING) if step is asked else step for step in result.steps)
+    return StepsResult(task.host, steps, result.facts, result.todo)
 
 
 def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
@@ -56,12 +76,12 @@ def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
         known = steps.get(step.name)
         if known is None or step.status is not Status.OK:
             steps[step.name] = step
-        elif known.asks:  # answered
-            steps[step.name] = Step(known.name, known.status, known.seconds, known.diff, known.message, known.output)
     return StepsResult(task.host, tuple(steps.values()), before.facts | after.facts, after.todo or before.todo)
 
 
-def _send(task: Task, template: str, deadline: float | None, values: dict[str, Any]) -> StepsResult:
+def _send(
+    task: Task, template: str, deadline: float | None, values: dict[str, Any], data: Sequence[Path] = ()
+) -> StepsResult:
     """Run the script once."""
     context = context_of(task)
     limit = deadline or context.settings.script_deadline
@@ -70,7 +90,7 @@ def _send(task: Task, template: str, deadline: float | None, values: dict[str, A
     marker = f"@{secrets.token_hex(16)} "
     dry_run = task.is_dry_run()
     script = assemble(body, marker=marker, dry_run=dry_run, wait=limit - 5, owner=f"{context.owner}, {task.name}")
-    transcript, done = _carry(task, script, marker, limit)
+    transcript, done = _carry(task, script, marker, limit, data)
     steps = tuple(transcript.steps)
     problem = _problem(task, transcript, done, limit)
     if problem is not None:
@@ -81,7 +101,7 @@ def _send(task: Task, template: str, deadline: float | None, values: dict[str, A
     return result
 
 
-def _carry(task: Task, script: str, marker: str, limit: float) -> tuple[Transcript, Completed]:
+def _carry(task: Task, script: str, marker: str, limit: float, data: Sequence[Path]) -> tuple[Transcript, Completed]:
     transcript = Transcript()
     listeners = [each for each in task.processors if isinstance(each, RunProcessor)]
 
@@ -96,7 +116,17 @@ def _carry(task: Task, script: str, marker: str, limit: float) -> tuple[Transcri
             elif isinstance(event, Output) and event.text:
                 listener.output_line(task, task.host, event.text)
 
-    return transcript, shell_of(task).run(script.encode(), deadline=limit, on_line=on_line)
+    shell = shell_of(task)
+    if data:
+        return transcript, shell.feed(script.encode(), _pieces(data), deadline=limit, on_line=on_line)
+    return transcript, shell.run(script.encode(), deadline=limit, on_line=on_line)
+
+
+def _pieces(files: Sequence[Path]) -> Iterator[bytes]:
+    for file in files:
+        with file.open("rb") as stream:
+            while piece := stream.read(PIECE):
+                yield piece
 
 
 def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) -> Step | None:
@@ -145,6 +175,13 @@ def _reboot(task: Task, asked: StepsResult) -> StepsResult:
     return result
 
 
+def _push(task: Task, asked: StepsResult) -> StepsResult:
+    from tasks.push_artifacts import push_artifacts  # noqa: PLC0415  # which is itself made of scripts
+
+    result: StepsResult = push_artifacts(task, wanted=asked.facts.get("wanted", ""))
+    return result
+
+
 def _confirm(task: Task, asked: StepsResult) -> StepsResult:
     """Reach the host over a new connection and tell it so; else it takes its network change back by itself."""
     context: RunContext = context_of(task)
@@ -157,3 +194,10 @@ def _confirm(task: Task, asked: StepsResult) -> StepsResult:
         # A connection that came up just before the change took hold is lost with it.
         if not answer.lost or time.monotonic() >= until or context.stop.wait(1):
             return answer
+
+
+_ANSWERS: dict[Asks, Callable[[Task, StepsResult], StepsResult]] = {
+    Asks.REBOOT: _reboot,
+    Asks.CONFIRM: _confirm,
+    Asks.PUSH: _push,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,11 @@ class Shell(Protocol):
         `deadline` is in seconds and holds on the host too: a script that takes longer is ended there.
         The script outlives a lost connection: it goes on to its end on the host.
         """
+
+    def feed(
+        self, script: bytes, data: Iterable[bytes], *, deadline: float, on_line: Callable[[bytes], None]
+    ) -> Completed:
+        """Run `script` as `run` does, with `data` as its standard input."""
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> Holder:
         """Start `script` and leave it running beside other scripts until the holder is closed."""

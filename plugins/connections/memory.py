@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from nornir.core.configuration import Config
@@ -108,25 +109,33 @@ class MemoryShell:
 
     def run(self, script: bytes, *, deadline: float, on_line: Callable[[bytes], None]) -> Completed:
         """Run `script` (see Shell)."""
+        return self.feed(script, (), deadline=deadline, on_line=on_line)
+
+    def feed(
+        self, script: bytes, data: Iterable[bytes], *, deadline: float, on_line: Callable[[bytes], None]
+    ) -> Completed:
+        """Run `script` with `data` as its input (see Shell)."""
         if self._lost:
             return Completed(None, lost=self._lost)
         wire = self._wire()
         drive = self._hosts.play(self._host, script, deadline, wire)
+        for piece in data:
+            self._hosts.soon(partial(drive.input.feed, piece))
         self._hosts.soon(drive.input.end)
         lines, errors = LineSplitter(on_line), bytearray()
         while True:
-            kind, data = wire.events.get()
+            kind, said = wire.events.get()
             match kind:
                 case "out":
-                    lines.feed(data)
+                    lines.feed(said)
                 case "err":
-                    errors += data
+                    errors += said
                 case "exit":
                     lines.end()
-                    return Completed(data[0], bytes(errors))
+                    return Completed(said[0], bytes(errors))
                 case _:
                     lines.end()
-                    return Completed(None, bytes(errors), data.decode())
+                    return Completed(None, bytes(errors), said.decode())
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> MemoryHolder:
         """Start a script that lives from beat to beat (see Shell)."""

@@ -8,7 +8,7 @@ import secrets
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import paramiko
@@ -19,12 +19,13 @@ from plugins.errors import UnreachableError
 from plugins.secret import Secret
 
 STDERR_KEPT = 16 * 1024  # bytes
+STALLED = 60.0  # seconds without the host taking anything
 GRACE = 20.0  # seconds that the host has to end a script that is over its deadline
 # Reads and drops what sudo did not want (the password), up to a random line; then the whole script, which
 # is read to its end before anything of it runs. A line cut before that runs nothing.
 _RECEIVER = 'while IFS= read -r l; do [ "$l" = "#go-{token}" ] && {{ {then}; exit; }}; done; exit 97'
 _WHOLE_INPUT = 'unset l; eval "$(cat)"'
-# A held script comes as one line, as its input goes on behind it.
+# A script that has input comes as one line, and its input behind it.
 _ONE_LINE = 'IFS= read -r l && eval "$(printf %s "$l" | base64 -d)"'
 _LOST = (paramiko.SSHException, OSError, EOFError)
 
@@ -32,6 +33,24 @@ _LOST = (paramiko.SSHException, OSError, EOFError)
 def words(error: BaseException) -> str:
     """Say what an error of the network says, without its number."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _one_line(script: bytes) -> bytes:
+    return base64.b64encode(script) + b"\n"
+
+
+def _send(channel: paramiko.Channel, data: Iterable[bytes]) -> str:
+    """Send a script's input; the text says how it could not be sent whole. A script that has failed reads no more."""
+    channel.settimeout(STALLED)
+    try:
+        for piece in data:
+            channel.sendall(piece)
+        channel.shutdown_write()
+    except OSError as error:
+        return f"the connection was lost while files were sent ({words(error)})"
+    finally:
+        channel.settimeout(None)
+    return ""
 
 
 class SshShell:
@@ -45,13 +64,26 @@ class SshShell:
 
     def run(self, script: bytes, *, deadline: float, on_line: Callable[[bytes], None]) -> Completed:
         """Run `script` as root (see Shell)."""
+        return self._run(script, None, deadline, on_line)
+
+    def feed(
+        self, script: bytes, data: Iterable[bytes], *, deadline: float, on_line: Callable[[bytes], None]
+    ) -> Completed:
+        """Run `script` as root, with `data` as its input (see Shell)."""
+        return self._run(_one_line(script), data, deadline, on_line)
+
+    def _run(
+        self, script: bytes, data: Iterable[bytes] | None, deadline: float, on_line: Callable[[bytes], None]
+    ) -> Completed:
         self._check_sudo()
         try:
-            channel, lost = self._start(script, int(deadline))
+            channel, lost = self._start(script, int(deadline), whole=data is None)
         except _LOST as error:
             lost = f"the connection was lost before the script was sent ({words(error)})"
             return Completed(None, lost=lost)
         with channel:
+            if data is not None and not lost:
+                lost = _send(channel, data)
             done = self._read(channel, time.monotonic() + deadline + GRACE, on_line)
         return done if done.exit_status is not None or not lost else replace(done, lost=lost)
 
@@ -59,17 +91,17 @@ class SshShell:
         """Start a script that reads beats from its input for as long as it is held (see Shell)."""
         self._check_sudo()
         try:
-            return SshHolder(self._start(base64.b64encode(script) + b"\n", None)[0], on_line)
+            return SshHolder(self._start(_one_line(script), None, whole=False)[0], on_line)
         except _LOST as error:
             raise self._gone("connect", error) from None
 
-    def _start(self, script: bytes, limit: int | None) -> tuple[paramiko.Channel, str]:
+    def _start(self, script: bytes, limit: int | None, *, whole: bool) -> tuple[paramiko.Channel, str]:
         """Send the script; the text says how it could not be sent whole.
 
         Whoever does not read it to its end, a sudo that refuses for one, may still have something to say.
         """
         token = secrets.token_hex(16)
-        receiver = _RECEIVER.format(token=token, then=_ONE_LINE if limit is None else _WHOLE_INPUT)
+        receiver = _RECEIVER.format(token=token, then=_WHOLE_INPUT if whole else _ONE_LINE)
         # By SSH, bash reads .bashrc; the login shell has done so already.
         receive = f"bash --norc -c '{receiver}'"
         bounded = receive if limit is None else f"timeout -k 10 {limit} {receive}"
@@ -78,7 +110,7 @@ class SshShell:
         channel.exec_command(f"exec {escalate}{bounded}")
         try:
             channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
-            if limit is not None:
+            if whole:
                 channel.shutdown_write()
         except OSError as error:
             return channel, f"the connection was lost while the script was sent ({words(error)})"

@@ -8,7 +8,7 @@ import math
 from time import monotonic
 from typing import Protocol
 
-from plugins.simulate.effects import Complain, Cut, Hear, HearAll, Limit, Pause, Say, Script
+from plugins.simulate.effects import Complain, Cut, Hear, HearAll, HearBytes, Limit, Pause, Say, Script
 from plugins.simulate.host import SimulatedHost
 
 TIMED_OUT = 124  # as of timeout(1)
@@ -62,6 +62,12 @@ class Input:
         while not self._ended:
             await self._wait()
         return self._take(len(self._data))
+
+    async def some(self, size: int) -> bytes:
+        """Give so many bytes, or what there is when the input ends."""
+        while len(self._data) < size and not self._ended:
+            await self._wait()
+        return self._take(min(size, len(self._data)))
 
     async def _wait(self) -> None:
         self._more.clear()
@@ -125,20 +131,24 @@ class Drive:
                     self._wire.complain(data)
                 case Pause(seconds):
                     await (asyncio.Event().wait() if seconds == math.inf else asyncio.sleep(seconds))
-                case Hear(seconds):
-                    answer = await self._hear(seconds)
-                case HearAll():
-                    answer = await self.input.rest()
+                case Hear() | HearAll() | HearBytes():
+                    answer = await self._hear(effect)
                 case Limit(seconds):
                     self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
                 case Cut():
                     self._wire.drop()
 
-    async def _hear(self, seconds: float | None) -> bytes | None:
-        try:
-            return await asyncio.wait_for(self.input.line(), seconds)
-        except TimeoutError:
-            return None
+    async def _hear(self, effect: Hear | HearAll | HearBytes) -> bytes | None:
+        match effect:
+            case HearAll():
+                return await self.input.rest()
+            case HearBytes(size):
+                return await self.input.some(size)
+            case Hear(seconds):
+                try:
+                    return await asyncio.wait_for(self.input.line(), seconds)
+                except TimeoutError:
+                    return None
 
     async def _flush(self) -> None:
         await heard(self._host)

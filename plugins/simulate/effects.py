@@ -40,6 +40,13 @@ class HearAll:
 
 
 @dataclass(frozen=True, slots=True)
+class HearBytes:
+    """Wait for so many bytes of input: the answer is shorter where the input ends before."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """From here on the script is ended after `seconds`, as `timeout` does it (exit status 124)."""
 
@@ -51,7 +58,7 @@ class Cut:
     """The connection is dropped; the script goes on."""
 
 
-Effect = Say | Complain | Pause | Hear | HearAll | Limit | Cut
+Effect = Say | Complain | Pause | Hear | HearAll | HearBytes | Limit | Cut
 Script = Generator[Effect, bytes | None, int]
 """Yields effects, takes the answers to Hear and HearAll, returns the exit status."""
 Part = Generator[Effect, bytes | None, None]

@@ -31,6 +31,7 @@ class Play:
     def __init__(self, host: SimulatedHost, script: ReadScript) -> None:
         self.host, self.script = host, script
         self.touched: set[str] = set()
+        self.wanted: list[str] = []
         self._count = 0
         self._verb = ""
         self._name, self._began = "", 0.0

@@ -60,7 +60,7 @@ def read_command(text: str) -> Command | None:
     if receiver is None:
         return None
     by_line = receiver["take"] == _LINE
-    if by_line == (limit is not None):  # a script that is held has no limit, any other has one
+    if not by_line and limit is None:  # only a script that is held has no limit, and comes as one line
         return None
     return Command(sudo, reads, limit, receiver["token"], by_line)
 

@@ -1,18 +1,24 @@
-"""Simulated twins of the download verbs: artifact artifact_archive. Nothing is downloaded: what is pinned is there."""
+"""Simulated twins of the download verbs. Nothing is downloaded: what is pinned is there; what is sent is received."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+from plugins.artifacts.mirror import PUSHED
+from plugins.simulate.effects import HearBytes, Part
 from plugins.simulate.files import Entry, Kind
-from plugins.simulate.vocabulary import AS_WANTED, Seen, StepVerb, Verb
+from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
+from plugins.steps import Asks, Status
 
 if TYPE_CHECKING:
     from plugins.simulate.play import Play
 
 ARCHITECTURE = "amd64"
+STAGED = "/var/lib/ovn-runbooks/staged"
+NO_SPACE = "No space left on device"
 _PLACED = re.compile(r"artifact (?P<origin>\S+) (?P<sha256>\S*)\n")
 
 
@@ -104,7 +110,66 @@ def _path(path: str, *_: str) -> str:
     return path
 
 
+_ARTIFACT = StepVerb(lambda path, *_: f"artifact {path}", _look_artifact, _act_artifact, 2, None, _path)
+_ARCHIVE = StepVerb(lambda path, *_: f"artifact {path}", _look_archive, _act_archive, 3, None, _path)
+
+
+def _waits(play: Play, places: tuple[str, ...], targets: Callable[[str], list[str]]) -> bool:
+    """Whether a step has to wait for a file that is to be sent; it is asked for with the others."""
+    found = chosen(places)
+    if play.dry_run or found is None or not found.location.startswith(PUSHED):
+        return False
+    paths, files = targets(found.sha256), play.host.state.files
+    if f"{STAGED}/{found.sha256}" in files.entries or (paths and all(_is(play, path, found.sha256) for path in paths)):
+        return False
+    play.wanted.append(f"{found.sha256} {found.location.removeprefix(PUSHED)}\n")
+    return True
+
+
+def _is(play: Play, path: str, origin: str) -> bool:
+    entry = play.host.state.files.at(path)
+    placed = _PLACED.fullmatch(entry.content) if entry is not None and entry.kind is Kind.FILE else None
+    return placed is not None and placed["origin"] == origin
+
+
+def _artifact(play: Play, path: str, mode: str, *places: str) -> Part:
+    if not _waits(play, places, lambda _: [path]):
+        yield from play.step(_ARTIFACT, (path, mode, *places))
+
+
+def _archive(play: Play, folder: str, mode: str, members: str, *places: str) -> Part:
+    if not _waits(play, places, lambda origin: _targets(play, folder, members, origin)):
+        yield from play.step(_ARCHIVE, (folder, mode, members, *places))
+
+
+def _sent(play: Play) -> Part:
+    if play.wanted:
+        yield from play.begin("files of the mirror")
+        yield from play.fact("wanted", "".join(play.wanted))
+        yield from play.report(Status.CHANGED, asks=Asks.PUSH)
+        yield from play.finish()
+    if not play.dry_run:
+        play.host.state.files.remove(STAGED)
+
+
+def _receive(play: Play, digest: str, size: str, place: str) -> Part:
+    yield from play.begin(f"receive {place}")
+    if play.dry_run:
+        yield from play.report(Status.WOULD_CHANGE)
+        return
+    data = (yield HearBytes(int(size))) or b""
+    if play.host.strike(("disk-full",), play.script.task, "receive"):
+        yield from play.fail("it could not be written", output=f"cannot write: {NO_SPACE}")
+    if (seen := sha256(data).hexdigest()) != digest:
+        yield from play.fail(f"its SHA-256 is {seen}, and {digest} is what is pinned")
+    state = play.host.state
+    state.files.place(f"{STAGED}/{digest}", Entry(Kind.FILE, "644", content="sent", changed=state.next_tick()))
+    yield from play.report(Status.CHANGED)
+
+
 VERBS: dict[str, Verb] = {
-    "artifact": StepVerb(lambda path, *_: f"artifact {path}", _look_artifact, _act_artifact, 2, None, _path),
-    "artifact_archive": StepVerb(lambda path, *_: f"artifact {path}", _look_archive, _act_archive, 3, None, _path),
+    "artifact": FreeVerb(_artifact, 2, None),
+    "artifact_archive": FreeVerb(_archive, 3, None),
+    "artifacts_sent": FreeVerb(_sent, 0, 0),
+    "receive": FreeVerb(_receive, 3, 3),
 }

@@ -10,6 +10,7 @@
 ARTIFACTS_FOLDER=/var/lib/ovn-runbooks
 ARTIFACTS_NOTES=$ARTIFACTS_FOLDER/artifacts
 ARTIFACTS_STAGED=$ARTIFACTS_FOLDER/staged
+ARTIFACTS_WANTED=''
 
 # artifact PATH MODE [ARCHITECTURE SHA256 LOCATION]...: the file is there and has this SHA-256.
 artifact() { _artifact_step "artifact $1" "$1" _artifact "$@"; }
@@ -97,7 +98,54 @@ _artifact_archive_act() {
   rm -rf -- "$unpacked" "$found"
 }
 
-_artifact_step() { _step "$@"; }
+# artifacts_sent: the last of these verbs. What those before it were waiting for is asked for all at once; the script
+# ends here, and its task sends it and runs it again. Where nothing is missing, nothing that was half-fetched stays.
+artifacts_sent() {
+  if [[ -n $ARTIFACTS_WANTED ]]; then
+    _begin 'files of the mirror'
+    _fact wanted "$ARTIFACTS_WANTED"
+    # shellcheck disable=SC2034  # read by _report
+    ASKS=push
+    _report changed
+    _end 0
+  fi
+  if ((!STEPS_DRY_RUN)) && [[ -d $ARTIFACTS_STAGED ]]; then rm -rf -- "$ARTIFACTS_STAGED"; fi
+}
+
+# receive SHA256 BYTES PLACE: the next BYTES of this script's input are a file of the mirror.
+receive() {
+  local part="$ARTIFACTS_STAGED/$1.part" ARTIFACT_SHA256=$1
+  _begin "receive $3"
+  if ((STEPS_DRY_RUN)); then _report would-change; return; fi
+  if ! { _artifact_folders && head -c "$2" >"$part"; } 2>"$STEPS_FOLDER/output"; then
+    rm -f -- "$part"
+    _last "$STEPS_FOLDER/output"
+    # shellcheck disable=SC2034  # read by _report
+    OUTPUT=$REPLY MESSAGE='it could not be written'
+    _fail
+  fi
+  if ! _artifact_matches "$part"; then
+    rm -f -- "$part"
+    # shellcheck disable=SC2034  # read by _report
+    MESSAGE="its SHA-256 is $REPLY, and $1 is what is pinned"
+    _fail
+  fi
+  mv -fT -- "$part" "$ARTIFACTS_STAGED/$1"
+  _report changed
+}
+
+# _artifact_step NAME TOUCHES VERB ARGS: a step, or nothing yet where it has to wait for a file that is to be sent.
+_artifact_step() {
+  if ((!STEPS_DRY_RUN)) && _artifact_waits "${@:3}"; then return; fi
+  _step "$@"
+}
+_artifact_waits() {
+  DIFF='' MESSAGE=''
+  "${1}_look" "${@:2}"
+  (($? == 1 && ARTIFACT_DIFFERS)) && [[ $ARTIFACT_FROM == push:* ]] || return
+  [[ ! -e $ARTIFACTS_STAGED/$ARTIFACT_SHA256 ]] || return
+  ARTIFACTS_WANTED+="$ARTIFACT_SHA256 ${ARTIFACT_FROM#push:}"$'\n'
+}
 
 # _artifact_choose [ARCHITECTURE SHA256 LOCATION]...: ARTIFACT_SHA256 and ARTIFACT_FROM become what is for this host.
 _artifact_choose() {

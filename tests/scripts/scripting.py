@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +34,19 @@ class Said:
         return [step.status.value for step in self.steps]
 
 
-def run_body(folder: Path, body: str, *, dry_run: bool = False, wait: float = 5, prefix: str = "") -> Said:
-    """Run `body` as root with `folder` as /run/ovn-runbooks; `prefix` is run before it in the same bash."""
+def run_body(
+    folder: Path, body: str, *, dry_run: bool = False, wait: float = 5, prefix: str = "", data: bytes | None = None
+) -> Said:
+    """Run `body` as root with `folder` as /run/ovn-runbooks; `prefix` is run before it in the same bash.
+
+    `data` is the script's input, which then comes behind it, as it does over SSH.
+    """
     script = assemble(body, marker=MARK, dry_run=dry_run, wait=wait, owner="test")
-    inside = f'mkdir -p /run/ovn-runbooks && mount --bind {folder} /run/ovn-runbooks && {prefix} eval "$(cat)"'
+    take = '"$(cat)"' if data is None else '"$(IFS= read -r l && printf %s "$l" | base64 -d)"'
+    sent = script.encode() if data is None else base64.b64encode(script.encode()) + b"\n" + data
+    inside = f"mkdir -p /run/ovn-runbooks && mount --bind {folder} /run/ovn-runbooks && {prefix} eval {take}"
     command = ["unshare", "--mount", "bash", "-c", inside]
-    done = subprocess.run(command, input=script.encode(), capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, input=sent, capture_output=True, timeout=120, check=False)
     transcript = Transcript()
     for raw in done.stdout.split(b"\n"):
         transcript.add(parse_line(raw, MARK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -198,3 +199,49 @@ def test_a_host_of_another_architecture_is_told(place: Run, tmp_path: Path) -> N
     """Nothing is pinned for it: that cannot be mended here."""
     said = place(f"artifact {tmp_path}/tool 0755 sparc {digest(b'')} https://example.org/x\n")
     assert (said.statuses, said.steps[0].message) == (["failed"], "nothing for linux/amd64 is pinned")
+
+
+def pushed(path: Path, data: bytes) -> str:
+    return f"artifact {path} 0755 amd64 {digest(data)} push:{path.name}\n"
+
+
+def test_files_of_a_mirror_are_asked_for_all_at_once(place: Run, tmp_path: Path) -> None:
+    """Nothing is said of them until they are there; then they are put in place, and nothing of the way is left."""
+    one, two = b"one\0\n" * 50_000, b"two"
+    body = pushed(tmp_path / "one", one) + pushed(tmp_path / "two", two) + "artifacts_sent\n"
+    assert place(body, dry_run=True).statuses == ["would-change", "would-change"]
+    said = place(body)
+    assert [(step.name, step.asks) for step in said.steps] == [("files of the mirror", "push")]
+    assert said.transcript.facts["wanted"] == f"{digest(one)} one\n{digest(two)} two\n"
+    receiving = f"receive {digest(one)} {len(one)} one\nreceive {digest(two)} {len(two)} two\n"
+    assert place(receiving, data=one + two).statuses == ["changed", "changed"]
+    assert place(body).statuses == ["changed", "changed"]
+    assert ((tmp_path / "one").read_bytes(), (tmp_path / "two").read_bytes()) == (one, two)
+    assert (place(body).statuses, left(tmp_path)) == (["ok", "ok"], [])
+
+
+@pytest.mark.parametrize("sent", [b"ri", b"wrong"], ids=["cut", "another"])
+def test_what_arrives_wrong_is_not_kept(place: Run, tmp_path: Path, sent: bytes) -> None:
+    """A connection that was cut, or another file: it fails, and the next run asks again."""
+    said = place(f"receive {digest(b'right')} 5 tool\n", data=sent)
+    assert said.statuses == ["failed"]
+    assert digest(b"right") in said.steps[0].message
+    assert left(tmp_path) == []
+
+
+def test_a_full_disk_is_said(place: Run, tmp_path: Path) -> None:
+    """The host's own words come with the failure, and what was written goes."""
+    data = bytes(200_000)
+    small = f"mount --bind {tmp_path}/var-lib /var/lib && mount -t tmpfs -o size=64k none /var/lib &&"
+    said = place(f"receive {digest(data)} {len(data)} tool\n", data=data, prefix=small)
+    assert said.statuses == ["failed"]
+    assert "No space left" in said.steps[0].output
+
+
+def test_a_service_is_restarted_for_a_new_file(place: Run, web: Web, tmp_path: Path) -> None:  # noqa: F811
+    """The time of a file is when it was put in place, however long its download took."""
+    data, path = b"right", tmp_path / "tool"
+    web.files["tool"] = data
+    before = time.time()
+    place(file(path, data, web.url("tool")))
+    assert before - 1 <= path.stat().st_mtime <= time.time()

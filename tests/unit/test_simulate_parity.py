@@ -82,10 +82,10 @@ def packed(name: str) -> bytes:
     return subprocess.run(["sh", "-c", made, name], capture_output=True, check=True).stdout
 
 
-def at(name: str, architecture: str = "amd64") -> str:
+def at(name: str, architecture: str = "amd64", place: str = "https://example.org/") -> str:
     """Give the words of a verb for a download: architecture, SHA-256, address."""
     content = packed(name) if name.endswith(".tar") else name.encode()
-    return f"{architecture} {sha256(content).hexdigest()} https://example.org/{name}"
+    return f"{architecture} {sha256(content).hexdigest()} {place}{name}"
 
 
 ODD = "quotes ' \" and \\ and $HOME & `x`\n\ttab, ümläut\n"
@@ -161,6 +161,12 @@ SEQUENCES = {
         f"artifact /srv/a 0755 {at('one', 'arm64')}",
         f"directory /srv/d 0755 root:root\nartifact /srv/d 0755 {at('one')}",
     ],
+    "artifacts_sent": [
+        f"artifact /srv/a 0755 {at('one', place='push:')}\nartifact /b 0755 {at('two', place='push:')}\nartifacts_sent",
+        "artifacts_sent",
+        f"artifact /srv/a 0755 {at('one')}\nartifact /srv/a 0755 {at('one', place='push:')}\nartifacts_sent",
+        f"artifact_archive /srv/x 0755 one {at('one.tar', place='push:')}\nartifacts_sent",
+    ],
     "artifact_archive": [
         f"artifact_archive /srv/x 0755 one {at('one.tar')}",
         f"artifact_archive /srv/x 0644 one {at('one.tar')}\nartifact_archive /srv/y 0755 two {at('two.tar')}",
@@ -177,7 +183,17 @@ SEQUENCES = {
     ],
 }
 # Their twins need a network, a database or a second script; the tests of tests/simulated cover them.
-ELSEWHERE = {"reboot_now", "hold_lock", "listen", "unlisten", "probe", "gather", "nic_bridge", "network_confirm"}
+ELSEWHERE = {
+    "reboot_now",
+    "hold_lock",
+    "listen",
+    "unlisten",
+    "probe",
+    "gather",
+    "nic_bridge",
+    "network_confirm",
+    "receive",
+}
 
 
 @pytest.fixture
