@@ -21,11 +21,13 @@ PACKAGE_UNITS = {
         "ovn-ovsdb-server-nb": "static",
         "ovn-ovsdb-server-sb": "static",
     },
+    "containerd": {"containerd": "enabled"},
 }
 PACKAGE_TOOLS = {
     "openvswitch-switch": frozenset({"ovs-vsctl", "ovs-appctl", "ovs-ofctl"}),
     "ovn-host": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
     "ovn-central": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
+    "containerd": frozenset({"containerd", "ctr"}),
 }
 PACKAGE_FOLDERS = {"openvswitch-switch": "/etc/openvswitch", "ovn-host": "/etc/ovn", "ovn-central": "/etc/ovn"}
 # What Debian's base system has, as far as anybody asks.
@@ -100,6 +102,8 @@ class HostState:
     """Of the northbound database: `MAC IP` by port of the temporary switch."""
     traffic_port: dict[str, str] = field(default_factory=dict)
     """This host's port of it: `address` and `mtu`."""
+    images: list[str] = field(default_factory=list)
+    """Of containerd, by reference."""
     reboot_required: str = ""
     counters: Counters = field(default_factory=Counters)
 

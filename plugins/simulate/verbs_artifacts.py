@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from plugins.artifacts.mirror import PUSHED
 from plugins.simulate.effects import HearBytes, Part
 from plugins.simulate.files import Entry, Kind
-from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
+from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb, needs
 from plugins.steps import Asks, Status
 
 if TYPE_CHECKING:
@@ -167,9 +167,59 @@ def _receive(play: Play, digest: str, size: str, place: str) -> Part:
     yield from play.report(Status.CHANGED)
 
 
+def _containerd(play: Play) -> Seen | None:
+    if missing := needs(play.host, "ctr"):
+        return missing
+    return None if play.host.state.running("containerd") else Seen(2, message="containerd does not run")
+
+
+def _look_image(play: Play, reference: str, *places: str) -> Seen:
+    if chosen(places) is None:
+        return NOTHING
+    if missing := _containerd(play):
+        return missing
+    return AS_WANTED if reference in play.host.state.images else Seen(1, f"+image {reference}\n")
+
+
+def _act_image(play: Play, reference: str, *places: str) -> None:  # noqa: ARG001
+    play.host.state.images.append(reference)
+
+
+def _look_inside(play: Play, image: str, *files: str) -> Seen:
+    diff = ""
+    for path, mode in zip(files[1::3], files[2::3], strict=True):
+        seen = look_at(play, path, mode, image.partition("@")[2])
+        diff += seen.diff
+        if seen.code > 1:
+            return Seen(seen.code, diff, seen.message)
+        if seen.code:
+            play.touched.add(path)
+    if not diff:
+        return AS_WANTED
+    missing = _containerd(play)
+    return Seen(2, diff, missing.message) if missing else Seen(1, diff)
+
+
+def _act_inside(play: Play, image: str, *files: str) -> None:
+    for path, mode in zip(files[1::3], files[2::3], strict=True):
+        place(play, path, mode, image.partition("@")[2])
+
+
+_IMAGE = StepVerb(lambda reference, *_: f"image {reference}", _look_image, _act_image, 1, None)
+
+
+def _image(play: Play, reference: str, *places: str) -> Part:
+    if _containerd(play) or reference in play.host.state.images or not _waits(play, places, lambda _: []):
+        yield from play.step(_IMAGE, (reference, *places))
+
+
 VERBS: dict[str, Verb] = {
     "artifact": FreeVerb(_artifact, 2, None),
     "artifact_archive": FreeVerb(_archive, 3, None),
+    "artifact_image": FreeVerb(_image, 1, None),
+    "artifact_from_image": StepVerb(
+        lambda image, *_: f"files of {image.partition('@')[0]}", _look_inside, _act_inside, 1, None
+    ),
     "artifacts_sent": FreeVerb(_sent, 0, 0),
     "receive": FreeVerb(_receive, 3, 3),
 }

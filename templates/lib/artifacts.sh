@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Verbs for downloads: one file, an archive's members. Each is called with what there is for which architecture, as
-# ARCHITECTURE SHA256 LOCATION: LOCATION is an address, or push:PLACE for what the operator's machine sends.
+# Verbs for downloads: one file, an archive's members, an image, files out of an image. Most are called with
+# what there is for which architecture, as ARCHITECTURE SHA256 LOCATION: LOCATION is an address, or push:PLACE for
+# what the operator's machine sends.
 #
 # A download lands under its SHA-256 in a folder of root's, and is looked at there before it is put in place. To
 # hash large files at every run would take longer than all the rest, so it is noted what was put in place: of which
@@ -98,6 +99,79 @@ _artifact_archive_act() {
   rm -rf -- "$unpacked" "$found"
 }
 
+# artifact_image REFERENCE [ARCHITECTURE SHA256 LOCATION]...: containerd has the image for Kubernetes, from an OCI
+# archive; one that is there already, wherever it came from, stays.
+artifact_image() { _artifact_step "image $1" '' _artifact_image "$@"; }
+_artifact_image_look() {
+  local names
+  ARTIFACT_DIFFERS=1
+  _artifact_choose "${@:2}" || return 3
+  _containerd || return
+  names=$(ctr --namespace k8s.io images list --quiet "name==$1" 2>&1) || { MESSAGE="containerd: $names"; return 2; }
+  [[ $names == "$1" ]] && return 0
+  DIFF="+image $1"$'\n'
+  return 1
+}
+_artifact_image_act() {
+  _artifact_choose "${@:2}"
+  _artifact_fetch
+  ctr --namespace k8s.io images import "$REPLY"
+  # The kubelet would otherwise remove it when the disk fills up, and could not pull it again.
+  ctr --namespace k8s.io images label "$1" io.cri-containerd.pinned=pinned
+  rm -f -- "$REPLY"
+}
+
+# artifact_from_image IMAGE@DIGEST [INSIDE PATH MODE]...: files out of a container image, which is not kept.
+artifact_from_image() { _step "files of ${1%@*}" '' _artifact_from_image "$@"; }
+_artifact_from_image_look() {
+  local digest=${1#*@} bad=0 paths=() i
+  shift
+  for ((i = 2; i <= $#; i += 3)); do paths+=("${!i}"); done
+  _artifact_read "${paths[@]}"
+  while (($# > 0)); do
+    _artifact_file "$2" "$3" "$digest"
+    case $? in
+      0) ;;
+      1)
+        _changed "$2"
+        bad=1
+        ;;
+      *) return 3 ;;
+    esac
+    shift 3
+  done
+  ((bad)) || return 0
+  _containerd || return
+  return 1
+}
+_artifact_from_image_act() {
+  local image=$1 digest=${1#*@} mounted sha256 notes=() status=0
+  shift
+  _artifact_folders
+  mounted=$(mktemp -d "$ARTIFACTS_STAGED/image.XXXXXX")
+  # A namespace of its own: the kubelet knows nothing of it, and all of it goes again.
+  ctr --namespace ovn-runbooks images pull --platform "linux/$(_artifact_architecture && echo "$REPLY")" "$image" >/dev/null
+  ctr --namespace ovn-runbooks images mount "$image" "$mounted" >/dev/null
+  while (($# > 0)); do
+    sha256=$(sha256sum -- "$mounted$1") && _artifact_place "$mounted$1" "$2" "$3" || status=$?
+    if ((status)); then break; fi
+    notes+=("$2" "${sha256%% *}")
+    shift 3
+  done
+  ctr --namespace ovn-runbooks images unmount --rm "$mounted" >/dev/null
+  rmdir -- "$mounted"
+  ctr --namespace ovn-runbooks images remove --sync "$image" >/dev/null
+  if ((status)); then return "$status"; fi
+  _artifact_note "$digest" "${notes[@]}"
+}
+_containerd() {
+  _needs ctr || return
+  [[ -S /run/containerd/containerd.sock ]] && return 0
+  # shellcheck disable=SC2034  # read by _report
+  MESSAGE='containerd does not run'
+  return 2
+}
+
 # artifacts_sent: the last of these verbs. What those before it were waiting for is asked for all at once; the script
 # ends here, and its task sends it and runs it again. Where nothing is missing, nothing that was half-fetched stays.
 artifacts_sent() {
@@ -149,21 +223,24 @@ _artifact_waits() {
 
 # _artifact_choose [ARCHITECTURE SHA256 LOCATION]...: ARTIFACT_SHA256 and ARTIFACT_FROM become what is for this host.
 _artifact_choose() {
-  local architecture
-  case $HOSTTYPE in
-    x86_64) architecture=amd64 ;;
-    aarch64) architecture=arm64 ;;
-    *) architecture=$HOSTTYPE ;;
-  esac
+  _artifact_architecture
   while (($# > 0)); do
-    if [[ $1 == "$architecture" ]]; then
+    if [[ $1 == "$REPLY" ]]; then
       ARTIFACT_SHA256=$2 ARTIFACT_FROM=$3
       return
     fi
     shift 3
   done
-  MESSAGE="nothing for linux/$architecture is pinned"
+  MESSAGE="nothing for linux/$REPLY is pinned"
   return 1
+}
+# _artifact_architecture: REPLY becomes the host's, as Go names it.
+_artifact_architecture() {
+  case $HOSTTYPE in
+    x86_64) REPLY=amd64 ;;
+    aarch64) REPLY=arm64 ;;
+    *) REPLY=$HOSTTYPE ;;
+  esac
 }
 
 # _artifact_read [PATH]...: NOTES of what was put in place, and KINDS, OWNERS and STAMPS of noted and other paths.
