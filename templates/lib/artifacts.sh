@@ -145,12 +145,15 @@ _artifact_from_image_look() {
   return 1
 }
 _artifact_from_image_act() {
-  local image=$1 digest=${1#*@} mounted sha256 notes=() status=0
+  local image=$1 digest=${1#*@} mounted=$ARTIFACTS_STAGED/image sha256 notes=() status=0
   shift
   _artifact_folders
-  mounted=$(mktemp -d "$ARTIFACTS_STAGED/image.XXXXXX")
+  # Of a run that was killed.
+  if mountpoint -q -- "$mounted"; then umount -- "$mounted"; fi
+  mkdir -p -- "$mounted"
+  _artifact_architecture
   # A namespace of its own: the kubelet knows nothing of it, and all of it goes again.
-  ctr --namespace ovn-runbooks images pull --platform "linux/$(_artifact_architecture && echo "$REPLY")" "$image" >/dev/null
+  ctr --namespace ovn-runbooks images pull --platform "linux/$REPLY" "$image" >/dev/null
   ctr --namespace ovn-runbooks images mount "$image" "$mounted" >/dev/null
   while (($# > 0)); do
     sha256=$(sha256sum -- "$mounted$1") && _artifact_place "$mounted$1" "$2" "$3" || status=$?

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 import time
 from functools import partial
@@ -245,3 +247,94 @@ def test_a_service_is_restarted_for_a_new_file(place: Run, web: Web, tmp_path: P
     before = time.time()
     place(file(path, data, web.url("tool")))
     assert before - 1 <= path.stat().st_mtime <= time.time()
+
+
+CTR = """#!/bin/sh
+# Of containerd: images by namespace are files of the folder $S; an image's content is the folder $S/content.
+S=%s
+shift; space=$1; shift 2
+mkdir -p "$S/$space"
+for last; do :; done
+echo "$space $*" >>"$S/asked"
+key() { printf %%s "$1" | tr '/:' '__'; }
+case "$1" in
+  list) name=${last#name==}; [ ! -e "$S/$space/$(key "$name")" ] || echo "$name" ;;
+  import) name=$(cat "$last"); touch "$S/$space/$(key "$name")" ;;
+  label) ;;
+  pull) touch "$S/$space/$(key "$last")" ;;
+  mount) mount --bind "$S/content" "$last" ;;
+  unmount) umount "$last" ;;
+  remove) rm "$S/$space/$(key "$last")" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def containerd(tmp_path: Path) -> Run:
+    """Run a body where a program of that form stands in for ctr, and a socket for containerd's."""
+    if os.geteuid() != 0:
+        pytest.skip("the step library needs root (in a mount namespace of its own)")
+    for folder in ("run", "var-lib", "bin", "ctr/content/usr/bin", "socket"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "bin" / "ctr").write_text(CTR % (tmp_path / "ctr"))
+    (tmp_path / "bin" / "ctr").chmod(0o755)
+    # A socket's path has a bound of about a hundred bytes, which a test's folder may be over.
+    listening = "import socket; socket.socket(socket.AF_UNIX).bind('containerd.sock')"
+    subprocess.run([sys.executable, "-c", listening], cwd=tmp_path / "socket", check=True)
+    mounts = {"var-lib": "/var/lib", "bin": "/usr/local/sbin", "socket": "/run/containerd"}
+    prefix = " ".join(f"mkdir -p {to} && mount --bind {tmp_path}/{name} {to} &&" for name, to in mounts.items())
+    return partial(run_body, tmp_path / "run", prefix=prefix)
+
+
+def test_an_image_is_imported_once(containerd: Run, web: Web) -> None:  # noqa: F811
+    """It is looked for by its reference, imported where it is missing, and kept from being collected."""
+    data = b"registry.k8s.io/pause:3"
+    web.files["pause.tar"] = data
+    body = f"artifact_image registry.k8s.io/pause:3 amd64 {digest(data)} {web.url('pause.tar')}\nartifacts_sent\n"
+    assert containerd(body, dry_run=True).statuses == ["would-change"]
+    assert (containerd(body).statuses, containerd(body).statuses) == (["changed"], ["ok"])
+    assert len(web.asked) == 1
+
+
+def test_an_archive_of_another_image_is_a_failure(containerd: Run, web: Web) -> None:  # noqa: F811
+    """What it holds is not what was asked for, and the step says so."""
+    web.files["pause.tar"] = b"registry.k8s.io/pause:2"
+    body = f"artifact_image registry.k8s.io/pause:3 amd64 {digest(web.files['pause.tar'])} {web.url('pause.tar')}\n"
+    said = containerd(body)
+    assert said.statuses == ["failed"]
+    assert "still not as wanted" in said.steps[0].message
+
+
+def test_files_are_taken_out_of_an_image(containerd: Run, tmp_path: Path) -> None:
+    """They are placed with their modes, nothing of the image stays, and nothing is pulled again."""
+    (tmp_path / "ctr/content/usr/bin/ovnkube").write_bytes(b"program")
+    image, path = f"example.org/ovn:1@sha256:{digest(b'image')}", tmp_path / "ovnkube"
+    body = f"artifact_from_image {image} /usr/bin/ovnkube {path} 0755\nartifacts_sent\n"
+    assert containerd(body, dry_run=True).statuses == ["would-change"]
+    assert containerd(body).statuses == ["changed"]
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"program", 0o755)
+    assert not list((tmp_path / "ctr" / "ovn-runbooks").iterdir())
+    asked = (tmp_path / "ctr" / "asked").read_text()
+    assert containerd(body).statuses == ["ok"]
+    assert (tmp_path / "ctr" / "asked").read_text() == asked
+    assert left(tmp_path) == []
+
+
+def test_an_image_without_the_file_leaves_nothing(containerd: Run, tmp_path: Path) -> None:
+    """The step fails with the path, and neither a mount nor the image is left."""
+    image = f"example.org/ovn:1@sha256:{digest(b'image')}"
+    said = containerd(f"artifact_from_image {image} /usr/bin/none {tmp_path}/none 0755\n")
+    assert said.statuses == ["failed"]
+    assert "/usr/bin/none" in said.steps[0].output
+    assert not list((tmp_path / "ctr" / "ovn-runbooks").iterdir())
+    assert not (tmp_path / "none").exists()
+
+
+def test_without_containerd_it_is_said(place: Run, tmp_path: Path) -> None:
+    """A dry run would import, once containerd is there; a run fails and names what is missing."""
+    image = f"example.org/ovn:1@sha256:{digest(b'image')}"
+    body = f"artifact_from_image {image} /usr/bin/x {tmp_path}/x 0755\n"
+    assert place(body, dry_run=True).statuses == ["would-change"]
+    said = place(body)
+    assert (said.statuses, said.steps[0].message) == (["failed"], "ctr is not installed")

@@ -193,6 +193,8 @@ ELSEWHERE = {
     "nic_bridge",
     "network_confirm",
     "receive",
+    "artifact_image",
+    "artifact_from_image",
 }
 
 
