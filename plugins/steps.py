@@ -5,6 +5,7 @@ A step line is the run's random marker followed by one JSON object:
     {"begin": NAME}                                     a step starts
     {"step": NAME, "status": ..., "seconds": ..., "diff": ..., "message": ..., "output": ..., "asks": ...}
     {"fact": NAME, "value": TEXT}                       something that was looked up
+    {"secret": NAME, "value": TEXT}                     the same, and nobody may ever see it
     {"end": STEPS}                                      the script came to its end
 
 Every other line is output: it goes to the host's log and is never taken for anything else.
@@ -22,6 +23,8 @@ from typing import Any
 
 from nornir.core.inventory import Host
 from nornir.core.task import Result
+
+from plugins.secret import Secret
 
 LINE_LIMIT = 2 * 1024 * 1024  # bytes; a longer line is cut for the log and cannot be a step line
 # C0 but tab and newline, DEL, C1, the characters that reorder or hide text on a terminal, and lone surrogates,
@@ -76,6 +79,14 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class SecretFact:
+    """A secret that a script looked up on its host."""
+
+    name: str
+    value: Secret
+
+
+@dataclass(frozen=True)
 class End:
     """The script came to its end after `steps` steps."""
 
@@ -96,7 +107,7 @@ class Garbled:
     text: str
 
 
-Event = Begin | Step | Fact | End | Output | Garbled
+Event = Begin | Step | Fact | SecretFact | End | Output | Garbled
 
 
 def visible(text: str) -> str:
@@ -140,6 +151,8 @@ def _event(line: Mapping[str, Any]) -> Event:
         return Begin(visible(str(line["begin"])))
     if "fact" in line:
         return Fact(str(line["fact"]), visible(str(line["value"])))
+    if "secret" in line:
+        return SecretFact(str(line["secret"]), Secret(str(line["value"])))
     return End(int(line["end"]))
 
 
@@ -149,6 +162,7 @@ class Transcript:
 
     steps: list[Step] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, Secret] = field(default_factory=dict)
     running: str = ""
     ended: bool = False
     garbled: str = ""
@@ -163,6 +177,8 @@ class Transcript:
                 self.running = ""
             case Fact(name, value):
                 self.facts[name] = value
+            case SecretFact(name, secret):
+                self.secrets[name] = secret
             case End(steps):
                 self.ended = steps == len(self.steps)
             case Garbled(text):
@@ -190,6 +206,7 @@ class StepsResult(Result):
         steps: tuple[Step, ...] = (),
         facts: Mapping[str, str] | None = None,
         todo: str = "",
+        secrets: Mapping[str, Secret] | None = None,
     ) -> None:
         super().__init__(
             host,
@@ -200,10 +217,17 @@ class StepsResult(Result):
         )
         self.steps = steps
         self.facts = dict(facts or {})
+        self.secrets = dict(secrets or {})
         self.todo = todo
         self.lost = False
         self.would_change = any(step.status is Status.WOULD_CHANGE for step in steps)
 
     def __add__(self, other: StepsResult) -> StepsResult:
         """Chain the results of two scripts of one task."""
-        return StepsResult(self.host, self.steps + other.steps, self.facts | other.facts, other.todo or self.todo)
+        return StepsResult(
+            self.host,
+            self.steps + other.steps,
+            self.facts | other.facts,
+            other.todo or self.todo,
+            self.secrets | other.secrets,
+        )

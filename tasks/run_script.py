@@ -66,7 +66,7 @@ def _asked(result: StepsResult) -> Step | None:
 
 def _answered(task: Task, result: StepsResult, asked: Step) -> StepsResult:
     steps = tuple(replace(step, asks=Asks.NOTHING) if step is asked else step for step in result.steps)
-    return StepsResult(task.host, steps, result.facts, result.todo)
+    return StepsResult(task.host, steps, result.facts, result.todo, result.secrets)
 
 
 def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
@@ -76,7 +76,13 @@ def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
         known = steps.get(step.name)
         if known is None or step.status is not Status.OK:
             steps[step.name] = step
-    return StepsResult(task.host, tuple(steps.values()), before.facts | after.facts, after.todo or before.todo)
+    return StepsResult(
+        task.host,
+        tuple(steps.values()),
+        before.facts | after.facts,
+        after.todo or before.todo,
+        before.secrets | after.secrets,
+    )
 
 
 def _send(
@@ -96,7 +102,7 @@ def _send(
     if problem is not None:
         steps = (*steps, problem)
         close_shell(task.host)  # whatever state it is in, the next script gets a new one
-    result = StepsResult(task.host, steps, transcript.facts)
+    result = StepsResult(task.host, steps, transcript.facts, secrets=transcript.secrets)
     result.lost = done.exit_status is None
     return result
 

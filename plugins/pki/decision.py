@@ -42,3 +42,14 @@ def authority_decision(state: str | None, master: str | None) -> Decision:
         todo="use the state folder that this cluster was made with, or restore it from a backup; to give the "
         "cluster a new CA on purpose, first take the old CA file off the master",
     )
+
+
+def key_decision(name: str, state: str | None, master: str | None) -> Decision:
+    """Compare public keys of the state folder's and the master's `name` key; None means that it has none."""
+    if master is None or state == master:
+        return Create() if state is None else Keep()
+    seen = "none" if state is None else "another one"
+    return Refuse(
+        reason=f"the master has a {name} key and the state folder has {seen}",
+        todo="use the state folder that this cluster was made with, or restore it from a backup",
+    )

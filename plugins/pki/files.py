@@ -83,6 +83,17 @@ def write_leaf(file: Path, leaf: StoredLeaf, passphrase: Secret | None) -> None:
     write_private(file, certificate_pem(leaf.certificate).encode() + key_pem(leaf.key, passphrase))
 
 
+def read_key(file: Path, passphrase: Secret | None) -> ec.EllipticCurvePrivateKey | None:
+    """Read a key that has no certificate; None when there is no such file. Raises UsageError when broken."""
+    data = read_private(file)
+    return None if data is None else load_key(data, passphrase, str(file))
+
+
+def write_key(file: Path, key: ec.EllipticCurvePrivateKey, passphrase: Secret | None) -> None:
+    """Write a key that has no certificate."""
+    write_private(file, key_pem(key, passphrase))
+
+
 def _needed(data: bytes | None, file: Path) -> bytes:
     if data is None:
         raise UsageError(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
@@ -35,6 +40,18 @@ def key_pem(key: ec.EllipticCurvePrivateKey, passphrase: Secret | None) -> bytes
 def secret_key_pem(key: ec.EllipticCurvePrivateKey) -> Secret:
     """Return the unencrypted key for a host. As a Secret it is taken out of logs, whole or line by line."""
     return Secret(key_pem(key, None).decode())
+
+
+def public_key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return the public half as PEM: what tells one key from another without giving it away."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def derived_secret(key: ec.EllipticCurvePrivateKey) -> Secret:
+    """Derive 32 bytes from a key, in base64, for ciphers that take no key pair: the same ones for the same key."""
+    private = key.private_numbers().private_value.to_bytes(32, "big")
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ovn-runbooks encryption at rest").derive(private)
+    return Secret(base64.b64encode(derived).decode())
 
 
 def load_key(pem: bytes, passphrase: Secret | None, where: str) -> ec.EllipticCurvePrivateKey:

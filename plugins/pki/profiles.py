@@ -1,8 +1,7 @@
-"""The table of certificates: which authority, which leaf for which role, with what names, for how long.
+"""What a row of the table of certificates is, and how its texts are filled for one host.
 
-Rows are data: another authority or leaf is another row, and no code changes. Texts may hold
-`{cluster}`, `{host}`, `{domain}`, `{address}` and `{service_address}`; one that stands for several
-values (a host with two addresses) yields one name for each.
+Texts may hold `{cluster}`, `{host}`, `{domain}`, `{address}` and `{service_address}`; one that stands for several
+values (a host with two addresses) yields one name for each. The rows themselves are in plugins/pki/table.py.
 """
 
 from __future__ import annotations
@@ -56,24 +55,6 @@ class LeafProfile:
     days: int = 365
 
 
-AUTHORITIES = (AuthorityProfile("ovn", "OVN CA of {cluster}"),)
-
-LEAVES = (
-    # One pair does both jobs on the master (it serves the databases and its own chassis is their
-    # client), so every host gets the same kind. ovnkube checks the server by a DNS name among the
-    # subject alternative names, never by address or common name: a host name must be among them.
-    LeafProfile(
-        name="ovn",
-        authority="ovn",
-        roles=frozenset(Role),
-        common_name="{host}",
-        usages=frozenset({Usage.SERVER, Usage.CLIENT}),
-        dns=("{host}", "{host}.{domain}"),
-        addresses=("{address}",),
-    ),
-)
-
-
 @dataclass(frozen=True)
 class Names:
     """What fills a row's texts for one host. Raises UsageError for what is no RFC 1123 name.
@@ -114,11 +95,6 @@ class Identity:
     organization: str
     dns: tuple[str, ...]
     addresses: tuple[Address, ...]
-
-
-def leaves_for(role: Role, leaves: Iterable[LeafProfile] = LEAVES) -> tuple[LeafProfile, ...]:
-    """Say which rows a host of this role needs, in table order."""
-    return tuple(row for row in leaves if role in row.roles)
 
 
 def authority_name(profile: AuthorityProfile, cluster: str) -> str:

@@ -22,6 +22,17 @@ class HeldAuthority:
 
 
 @dataclass(frozen=True)
+class HeldKey:
+    """A key pair without a certificate, PEM; `derived` is a secret of 32 bytes that follows from it, in base64."""
+
+    private_pem: Secret
+    public_pem: str
+    derived: Secret
+    changed: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class Leaf:
     """What one host gets: its key, its certificate and the CA's certificate, all PEM; `reason` when `changed`."""
 

@@ -9,24 +9,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from plugins.errors import UsageError
 from plugins.pki import listing
 from plugins.pki.authority import Authority, certificate_pem, check_authority, create_authority, fingerprint
-from plugins.pki.decision import Refuse, authority_decision
+from plugins.pki.decision import Refuse, authority_decision, key_decision
 from plugins.pki.disk import exclusive
-from plugins.pki.files import StoredLeaf, read_authority, read_ca_certificate, read_leaf, write_authority, write_leaf
-from plugins.pki.issue import RENEW_DAYS, issue_leaf, reason_to_renew
-from plugins.pki.keys import new_key, secret_key_pem
-from plugins.pki.profiles import (
-    AUTHORITIES,
-    LEAVES,
-    AuthorityProfile,
-    LeafProfile,
-    Names,
-    authority_name,
-    identity,
+from plugins.pki.files import (
+    StoredLeaf,
+    read_authority,
+    read_ca_certificate,
+    read_key,
+    read_leaf,
+    write_authority,
+    write_key,
+    write_leaf,
 )
-from plugins.pki.records import HeldAuthority, Leaf, Planned, Row
+from plugins.pki.issue import RENEW_DAYS, issue_leaf, reason_to_renew
+from plugins.pki.keys import derived_secret, new_key, public_key_pem, secret_key_pem
+from plugins.pki.profiles import AuthorityProfile, LeafProfile, Names, authority_name, identity
+from plugins.pki.records import HeldAuthority, HeldKey, Leaf, Planned, Row
+from plugins.pki.table import AUTHORITIES, LEAVES
 from plugins.secret import Secret
 
 _Profile = TypeVar("_Profile", AuthorityProfile, LeafProfile)
@@ -112,6 +116,24 @@ class Store:
             identity(row, names)  # a name that does not fit is found by the dry run already
             return Planned(_title(row, names), "there is none yet, and its CA would be made first")
 
+    def ensure_key(self, name: str, *, master: str | None) -> HeldKey:
+        """Make a key pair that no certificate belongs to. `master`: the public key found on the master, PEM, or None.
+
+        Raises UsageError when the master holds another one: what was signed or encrypted with it would be lost.
+        """
+        with self._writing():
+            found = self._look_key(name, master)
+            if isinstance(found, HeldKey):
+                return found
+            made = new_key()
+            write_key(self._key_file(name), made, self._passphrase)
+            return _held_key(made, found.reason)
+
+    def plan_key(self, name: str, *, master: str | None) -> HeldKey | Planned:
+        """Say what `ensure_key` would do, and raise what it would raise. Writes nothing."""
+        with self._lock:
+            return self._look_key(name, master)
+
     def listing(self, now: datetime) -> list[Row]:
         """List every certificate of the folder, authorities first. Needs no passphrase and writes nothing."""
         return listing.rows(self._files(), now)
@@ -130,6 +152,19 @@ class Store:
         if isinstance(decision, Refuse):
             raise UsageError(f"{self._authority_folder(name)}: {decision.reason}: {decision.todo}")
         return held or Planned(self._authority_title(name), "there is none yet")
+
+    def _look_key(self, name: str, master: str | None) -> HeldKey | Planned:
+        file = self._key_file(name)
+        key = read_key(file, self._passphrase)
+        held = None if key is None else _held_key(key, None)
+        theirs = master.strip() if master else None
+        decision = key_decision(name, held.public_pem.strip() if held else None, theirs)
+        if isinstance(decision, Refuse):
+            raise UsageError(f"{file}: {decision.reason}: {decision.todo}")
+        return held or Planned(f"{name} key of {self._cluster}", "there is none yet")
+
+    def _key_file(self, name: str) -> Path:
+        return self._folder / "keys" / f"{name}.pem"
 
     def _authority(self, name: str, now: datetime) -> Authority | None:
         folder, title = self._authority_folder(name), self._authority_title(name)
@@ -177,6 +212,12 @@ def _held(authority: Authority, reason: str | None) -> HeldAuthority:
     certificate = authority.certificate
     return HeldAuthority(
         certificate_pem(certificate), fingerprint(certificate), changed=reason is not None, reason=reason
+    )
+
+
+def _held_key(key: ec.EllipticCurvePrivateKey, reason: str | None) -> HeldKey:
+    return HeldKey(
+        secret_key_pem(key), public_key_pem(key), derived_secret(key), changed=reason is not None, reason=reason
     )
 
 

@@ -81,6 +81,14 @@ _fact() {
   _say "{\"fact\":$name,\"value\":$REPLY}"
 }
 
+# _secret NAME TEXT: a fact that nobody may ever see; TEXT must not come from a command line.
+_secret() {
+  local name
+  _json "$1"; name=$REPLY
+  _json "$2"
+  _say "{\"secret\":$name,\"value\":$REPLY}"
+}
+
 _end() {
   _say "{\"end\":$STEPS_COUNT}"
   exit "$1"

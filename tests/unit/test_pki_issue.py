@@ -27,7 +27,8 @@ from plugins.pki.authority import (
 )
 from plugins.pki.issue import issue_leaf, reason_to_renew
 from plugins.pki.keys import new_key
-from plugins.pki.profiles import AUTHORITIES, LEAVES, Names, Usage
+from plugins.pki.profiles import Names, Usage
+from plugins.pki.table import AUTHORITIES, LEAVES
 
 NOW = datetime(2026, 5, 4, 12, 30, 15, 250_000, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -12,52 +12,35 @@ import pytest
 
 from plugins.errors import UsageError
 from plugins.inventory.model import Role
-from plugins.pki.profiles import (
-    AUTHORITIES,
-    LEAVES,
-    AuthorityProfile,
-    LeafProfile,
-    Names,
-    Usage,
-    authority_name,
-    identity,
-    leaves_for,
-)
+from plugins.pki.profiles import Names, Usage, authority_name, identity
 from plugins.pki.store import Store
+from plugins.pki.table import ADMINISTRATORS, AUTHORITIES, LEAVES, leaves_for
 
 NAMES = Names("demo", "linux-1", "cluster.local", (ip_address("10.142.0.3"),), (ip_address("10.100.0.1"),))
-OVN = LEAVES[0]
-BOTH, SERVER, CLIENT = frozenset(Usage), frozenset({Usage.SERVER}), frozenset({Usage.CLIENT})
-MASTER = frozenset({Role.MASTER})
+ROWS = {row.name: row for row in LEAVES}
+OVN = ROWS["ovn"]
 
-# Rows of a Kubernetes cluster as its components want them: what a later table will hold.
-KUBERNETES_AUTHORITIES = (
-    *AUTHORITIES,
-    AuthorityProfile("cluster", "Kubernetes CA of {cluster}"),
-    AuthorityProfile("etcd", "etcd CA of {cluster}"),
-    AuthorityProfile("front-proxy", "front proxy CA of {cluster}"),
-)
-KUBERNETES_LEAVES = (
-    *LEAVES,
-    LeafProfile(
-        "apiserver",
-        "cluster",
-        MASTER,
-        "kube-apiserver",
-        SERVER,
-        dns=("{host}", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.{domain}"),
-        addresses=("{address}", "{service_address}", "127.0.0.1"),
-    ),
-    LeafProfile("kubelet", "cluster", frozenset(Role), "system:node:{host}", CLIENT, organization="system:nodes"),
-    LeafProfile("etcd-member", "etcd", MASTER, "{host}", BOTH, dns=("{host}",), addresses=("{address}",)),
-    LeafProfile("front-proxy-client", "front-proxy", MASTER, "front-proxy-client", CLIENT, days=90),
-)
+NODE = {"kubelet", "kubelet-server"}
+EXPECTED = {
+    Role.LINUX: {"ovn", *NODE},
+    Role.WINDOWS: {"kube-proxy", "ovn-node", *NODE},
+    Role.MASTER: {
+        *("ovn", "etcd", "etcd-client", "apiserver", "front-proxy-client", "apiserver-kubelet-client"),
+        *("controller-manager", "scheduler", "superuser", *NODE),
+    },
+}
 
 
-def test_every_role_gets_one_ovn_certificate():
-    """A host of any role gets exactly the leaf `ovn`, signed by the authority `ovn`."""
-    for role in Role:
-        assert [(row.name, row.authority) for row in leaves_for(role)] == [("ovn", "ovn")]
+@pytest.mark.parametrize("role", Role)
+def test_every_role_gets_its_own_certificates(role):
+    """No worker gets an identity of the control plane, and nobody gets the administrator's."""
+    assert {row.name for row in leaves_for(role)} == EXPECTED[role]
+
+
+def test_only_the_runbooks_on_the_master_are_beyond_all_rules():
+    """Members of system:masters cannot be refused anything, so that is one client certificate of the master's."""
+    assert [row.name for row in LEAVES if row.organization == "system:masters"] == ["superuser"]
+    assert ROWS["administrator"].organization == ADMINISTRATORS
 
 
 def test_a_leaf_names_an_authority_of_the_table():
@@ -100,7 +83,7 @@ def test_a_subject_too_long_for_a_certificate_is_refused():
     with pytest.raises(UsageError, match="has 73 characters"):
         authority_name(AUTHORITIES[0], "a" * 63)
     with pytest.raises(UsageError, match="has 75 characters"):
-        identity(KUBERNETES_LEAVES[2], replace(NAMES, host="a" * 63))
+        identity(ROWS["kubelet"], replace(NAMES, host="a" * 63))
 
 
 def test_a_dns_name_too_long_is_refused():
@@ -110,11 +93,11 @@ def test_a_dns_name_too_long_is_refused():
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-@pytest.mark.parametrize("row", KUBERNETES_LEAVES, ids=lambda row: row.name)
-def test_a_kubernetes_table_is_issued_from_rows_alone(tmp_path, row):
-    """Authorities and leaves of the control plane need rows and no code; openssl accepts each chain."""
+@pytest.mark.parametrize("row", LEAVES, ids=lambda row: row.name)
+def test_openssl_takes_every_row_for_its_purpose_alone(tmp_path, row):
+    """A client's certificate serves nobody, and a server's is no client's; each chains to its own authority."""
     now = datetime.now(UTC)
-    store = Store(tmp_path / "pki", "demo", authorities=KUBERNETES_AUTHORITIES, leaves=KUBERNETES_LEAVES)
+    store = Store(tmp_path / "pki", "demo")
     store.ensure_authority(row.authority, now, master=None)
     leaf = store.ensure_leaf(row.name, NAMES, now)
     (tmp_path / "ca.pem").write_text(leaf.ca_pem)
@@ -128,7 +111,7 @@ def test_a_kubernetes_table_is_issued_from_rows_alone(tmp_path, row):
 
 def test_kubernetes_names_are_filled():
     """Several placeholders, fixed names, an organization and a row without names all come out."""
-    rows = {row.name: identity(row, NAMES) for row in KUBERNETES_LEAVES}
+    rows = {row.name: identity(row, NAMES) for row in LEAVES}
     assert rows["apiserver"].dns[-1] == "kubernetes.default.svc.cluster.local"
     assert [str(a) for a in rows["apiserver"].addresses] == ["10.142.0.3", "10.100.0.1", "127.0.0.1"]
     assert (rows["kubelet"].organization, rows["kubelet"].common_name) == ("system:nodes", "system:node:linux-1")

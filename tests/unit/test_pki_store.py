@@ -22,9 +22,10 @@ from plugins.errors import UsageError
 from plugins.pki.authority import create_authority
 from plugins.pki.disk import exclusive
 from plugins.pki.files import write_authority
-from plugins.pki.profiles import AUTHORITIES, Names
+from plugins.pki.profiles import Names
 from plugins.pki.records import HeldAuthority, Leaf, Planned
 from plugins.pki.store import Store
+from plugins.pki.table import AUTHORITIES
 from plugins.secret import Secret, redact
 
 NOW = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
@@ -468,5 +469,5 @@ def test_a_name_that_does_not_fit_is_found_by_the_dry_run(store):
 
 def test_an_unknown_row_is_an_error_that_lists_the_known(store):
     """A misspelt name says what there is."""
-    with pytest.raises(UsageError, match="no row 'onv' in the table: it has ovn"):
+    with pytest.raises(UsageError, match=r"no row 'onv' in the table: it has .*\bovn\b"):
         store.plan_leaf("onv", names(), NOW)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from plugins.pki.profiles import LEAVES, Names, Usage
+from plugins.pki.profiles import Names, Usage
 from plugins.pki.store import Store
+from plugins.pki.table import LEAVES
 
 NOW = datetime.now(UTC)
 SECONDS = 10

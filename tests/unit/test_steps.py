@@ -16,6 +16,7 @@ from plugins.steps import (
     Fact,
     Garbled,
     Output,
+    SecretFact,
     Status,
     Step,
     StepsResult,
@@ -29,6 +30,20 @@ MARK = "@0123456789abcdef "
 
 def line(**fields: object) -> bytes:
     return (MARK + json.dumps(fields)).encode()
+
+
+def test_a_secret_fact_is_apart_from_the_others() -> None:
+    """Its value is a secret at once: it is in no text of the transcript or result, and both chain it."""
+    event = parse_line(line(secret="node", value="eyJ.hidden"), MARK)
+    assert isinstance(event, SecretFact)
+    transcript = Transcript()
+    transcript.add(event)
+    assert (transcript.facts, transcript.secrets["node"].reveal()) == ({}, "eyJ.hidden")
+    result = StepsResult(None, secrets=transcript.secrets) + StepsResult(None, facts={"a": "b"})
+    assert result.secrets["node"].reveal() == "eyJ.hidden"
+    for shown in (event, transcript, result.result, result.facts, result.secrets, result.diff):
+        assert "hidden" not in f"{shown!r} {shown}"
+    assert isinstance(parse_line(line(secret="node"), MARK), Garbled)
 
 
 def test_every_kind_of_step_line_is_read() -> None:
