@@ -57,6 +57,13 @@ def up(
             help="sudo asks for a password, kept in a file of the lab [as it is, else no].",
         ),
     ] = None,
+    overlay_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--overlay-only/--with-kubernetes",
+            help="The inventory asks for the overlay alone, without Kubernetes [as it is, else with it].",
+        ),
+    ] = None,
     inventory: Annotated[
         Path | None,
         typer.Option("--inventory", metavar="DIR", help="Where the lab's inventory is written [inventory/lab]."),
@@ -80,6 +87,7 @@ def up(
         inventory=inventory.resolve() if inventory else None,
         workers=count,
         sudo_password=sudo_password,
+        overlay_only=overlay_only,
         fresh=fresh,
         network=subnet,
         bridge=bridge,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plugins.errors import HostError, RunbookError
 from plugins.lab import network
+from plugins.lab.containers import container_settings
 from plugins.lab.host import HostFolder, Spec, write_private
 from plugins.lab.image import ensure_layers
 from plugins.lab.inside import run_inside
@@ -81,7 +82,9 @@ def publish(lab: LabState) -> None:
     write_private(lab.paths.known_hosts, "".join(f"{line}\n" for line in lines))
     if lab.sudo_password:
         ensure_sudo_password(lab.paths)
-    files = inventory_files(lab.hosts, lab.network, lab.paths, lab.datapath, sudo_password=lab.sudo_password)
+    machine = {"datapath": lab.datapath, **container_settings()}
+    asked = {"sudo_password": lab.sudo_password, "overlay_only": lab.overlay_only}
+    files = inventory_files(lab.hosts, lab.network, lab.paths, machine, **asked)
     write_inventory(lab.inventory, files)
 
 

@@ -17,27 +17,32 @@ HEADER = "# Written by `python -m runbooks.lab up`; `down` takes it away.\n"
 
 
 def inventory_files(
-    hosts: Sequence[LabHost], network: Network, paths: LabPaths, datapath: str, *, sudo_password: bool
+    hosts: Sequence[LabHost],
+    network: Network,
+    paths: LabPaths,
+    machine: Mapping[str, object],
+    *,
+    sudo_password: bool,
+    overlay_only: bool = False,
 ) -> dict[str, Mapping[str, object]]:
-    """Content of the three files. `datapath`: system or netdev, as the machine's kernel allows."""
+    """Content of the three files. `machine`: what must be said because of the machine that the hosts run on."""
     ssh: dict[str, object] = {
         "key_file": str(paths.key_file),
         "known_hosts": str(paths.known_hosts),
         "host_keys": "strict",
         "agent": False,
     }
-    data: dict[str, object] = {
-        "cluster": {
-            "name": "lab",
-            "pod_network": "10.244.0.0/16",
-            "service_network": "10.100.0.0/16",
-            "host_network": str(network.subnet),
-            "dns_address": "10.100.0.10",
-            "dns_domain": "cluster.local",
-        },
-        "datapath": datapath,
-        "ssh": ssh,
+    cluster: dict[str, object] = {
+        "name": "lab",
+        "pod_network": "10.244.0.0/16",
+        "service_network": "10.100.0.0/16",
+        "host_network": str(network.subnet),
+        "dns_address": "10.100.0.10",
+        "dns_domain": "cluster.local",
     }
+    if overlay_only:
+        cluster["kubernetes"] = False
+    data: dict[str, object] = {"cluster": cluster, **machine, "ssh": ssh}
     if sudo_password:
         data["sudo"] = {"password": {"file": str(paths.sudo_password)}}
     return {

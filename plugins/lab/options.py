@@ -38,6 +38,7 @@ class LabOptions:
     inventory: Path | None = None
     workers: int | None = None
     sudo_password: bool | None = None
+    overlay_only: bool | None = None
     fresh: bool = False
     network: ipaddress.IPv4Network | None = None
     bridge: str | None = None

@@ -67,13 +67,14 @@ def read_recipe(sources: Sources, release: Path) -> Recipe:
 
 
 def release_packages(text: str) -> tuple[str, ...]:
-    """Names of all Linux packages in the text of a release file: `packages: {ROLE: [NAME, ...]}`."""
+    """Names of all Linux packages in the text of a release file: `packages: {ROLE: [NAME, ...]}`, and Kubernetes'."""
     content = yaml.safe_load(text)
-    roles = content.get("packages") if isinstance(content, dict) else None
     found: set[str] = set()
-    for role in ("master", "linux"):
-        names = roles.get(role) if isinstance(roles, dict) else None
-        found.update(name for name in names or () if isinstance(name, str))
+    for key in ("packages", "kubernetes_packages"):
+        roles = content.get(key) if isinstance(content, dict) else None
+        for role in ("master", "linux"):
+            names = roles.get(role) if isinstance(roles, dict) else None
+            found.update(name for name in names or () if isinstance(name, str))
     return tuple(sorted(found))
 
 

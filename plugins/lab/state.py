@@ -27,7 +27,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class LabState:
-    """A lab. `datapath`: what Open vSwitch can use on this machine, system or netdev."""
+    """A lab. `datapath`: what Open vSwitch can use on this machine, system or netdev.
+
+    `overlay_only`: its inventory asks for no Kubernetes.
+    """
 
     folder: Path
     inventory: Path
@@ -36,6 +39,7 @@ class LabState:
     workers: int
     sudo_password: bool
     datapath: str
+    overlay_only: bool = False
 
     @property
     def paths(self) -> LabPaths:
@@ -63,7 +67,7 @@ def planned(options: LabOptions, before: LabState | None, datapath: str) -> LabS
             f"the lab in {options.folder} is on {before.network.bridge} {before.network.subnet}; take it down first"
         )
     workers = options.workers if options.workers is not None else before.workers if before else DEFAULT_WORKERS
-    password = options.sudo_password
+    password, alone = options.sudo_password, options.overlay_only
     return LabState(
         folder=options.folder,
         inventory=options.inventory or (before.inventory if before else DEFAULT_INVENTORY),
@@ -72,6 +76,7 @@ def planned(options: LabOptions, before: LabState | None, datapath: str) -> LabS
         workers=workers,
         sudo_password=password if password is not None else bool(before and before.sudo_password),
         datapath=datapath,
+        overlay_only=alone if alone is not None else bool(before and before.overlay_only),
     )
 
 
@@ -86,6 +91,7 @@ def write_state(state: LabState) -> None:
         "workers": state.workers,
         "sudo_password": state.sudo_password,
         "datapath": state.datapath,
+        "overlay_only": state.overlay_only,
     }
     write_private(state.paths.state, json.dumps(content, indent=1) + "\n")
 
@@ -106,6 +112,7 @@ def read_state(folder: Path) -> LabState | None:
         workers=content["workers"],
         sudo_password=content["sudo_password"],
         datapath=content["datapath"],
+        overlay_only=content.get("overlay_only", False),
     )
 
 

@@ -21,6 +21,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         folder=folder / "lab",
         inventory=folder / "inventory",
         workers=2,
+        overlay_only=True,
         bridge="labtest5",
         network=IPv4Network("10.155.0.0/24"),
         images=default_folder() / "images",

@@ -62,11 +62,12 @@ def test_the_folder_can_be_moved_by_the_environment(monkeypatch: pytest.MonkeyPa
 
 def test_a_second_up_keeps_what_it_is_not_told_to_change(lab: LabState) -> None:
     """Workers, password and places stay as they are unless they are given."""
-    before = replace(lab, workers=4, sudo_password=True)
+    before = replace(lab, workers=4, sudo_password=True, overlay_only=True)
     same = planned(LabOptions(folder=lab.folder), before, "netdev")
     assert same == before
-    changed = planned(LabOptions(folder=lab.folder, workers=1, sudo_password=False), before, "netdev")
-    assert (changed.workers, changed.sudo_password, changed.inventory) == (1, False, before.inventory)
+    told = LabOptions(folder=lab.folder, workers=1, sudo_password=False, overlay_only=False)
+    changed = planned(told, before, "netdev")
+    assert changed == replace(before, workers=1, sudo_password=False, overlay_only=False)
 
 
 @pytest.mark.parametrize("moved", [{"bridge": "other0"}, {"network": IPv4Network("10.9.0.0/20")}], ids=str)
@@ -92,12 +93,12 @@ def test_a_note_of_another_version_is_not_guessed_at(lab: LabState) -> None:
         read_state(lab.folder)
 
 
-@pytest.mark.parametrize("sudo_password", [False, True])
-def test_the_runbooks_accept_the_inventory(lab: LabState, *, sudo_password: bool) -> None:
+@pytest.mark.parametrize(("sudo_password", "overlay_only"), [(False, True), (True, False)])
+def test_the_runbooks_accept_the_inventory(lab: LabState, *, sudo_password: bool, overlay_only: bool) -> None:
     """The written files pass the inventory's own checks, with strict host keys and the lab's key."""
     paths = LabPaths(lab.folder)
-    files = inventory_files(lab.hosts, lab.network, paths, "netdev", sudo_password=sudo_password)
-    write_inventory(lab.inventory, files)
+    asked = {"sudo_password": sudo_password, "overlay_only": overlay_only}
+    write_inventory(lab.inventory, inventory_files(lab.hosts, lab.network, paths, {"datapath": "netdev"}, **asked))
     inventory = ValidatedInventory(folder=lab.inventory).load()
     assert set(inventory.hosts) == {"master", "linux-1", "linux-2"}
     settings = host_settings(inventory.hosts["linux-2"])
@@ -105,12 +106,15 @@ def test_the_runbooks_accept_the_inventory(lab: LabState, *, sudo_password: bool
     assert (settings.ssh.host_keys, settings.ssh.key_file) == ("strict", paths.key_file)
     source = settings.sudo.password
     assert (source.file if source else None) == (paths.sudo_password if sudo_password else None)
-    assert cluster_settings(inventory.hosts["master"]).name == "lab"
+    cluster = cluster_settings(inventory.hosts["master"])
+    assert (cluster.name, cluster.kubernetes) == ("lab", not overlay_only)
 
 
 def test_only_files_of_ours_are_removed(lab: LabState) -> None:
     """A file that somebody wrote over ours stays, and so does the folder."""
-    write_inventory(lab.inventory, inventory_files(lab.hosts, lab.network, lab.paths, "netdev", sudo_password=False))
+    write_inventory(
+        lab.inventory, inventory_files(lab.hosts, lab.network, lab.paths, {"datapath": "netdev"}, sudo_password=False)
+    )
     assert "password" not in (lab.inventory / "defaults.yaml").read_text()
     (lab.inventory / "hosts.yaml").write_text(yaml.safe_dump({"mine": {}}))
     remove_inventory(lab.inventory)
