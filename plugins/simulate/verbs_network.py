@@ -1,4 +1,4 @@
-"""Simulated twins of nic_bridge and network_confirm: a change that cuts its connection and may be taken back."""
+"""Simulated twins of nic_bridge, network_confirm, userspace_nic: a change that cuts its line and may be taken back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from plugins.simulate.effects import Part, Pause
 from plugins.simulate.state import HostState
 from plugins.simulate.verbs_ovs import compare, no_database, put
-from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, Verb
+from plugins.simulate.verbs_system import act_sysctl, look_sysctl
+from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
 from plugins.steps import Asks, Status
 
 if TYPE_CHECKING:
@@ -140,7 +141,20 @@ def _network_confirm(play: Play, token: str) -> Part:
         yield from play.fail("the network change was taken back: nobody confirmed it in time")
 
 
+def _from_switch(play: Play, nic: str) -> tuple[str, str]:
+    return "nic", f"net/ipv4/conf/{nic or play.host.state.nic}/rp_filter=1"
+
+
+def _look_userspace(play: Play, nic: str) -> Seen:
+    return no_database(play.host) or look_sysctl(play, *_from_switch(play, nic))
+
+
+def _act_userspace(play: Play, nic: str) -> None:
+    act_sysctl(play, *_from_switch(play, nic))
+
+
 VERBS: dict[str, Verb] = {
     "nic_bridge": FreeVerb(_nic_bridge, 4, 5),
     "network_confirm": FreeVerb(_network_confirm, 1, 1),
+    "userspace_nic": StepVerb(lambda _: "userspace nic", _look_userspace, _act_userspace, 1, 1),
 }

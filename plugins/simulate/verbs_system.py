@@ -1,4 +1,4 @@
-"""Simulated twins of the system verbs: package service restart_on kernel_module ensure."""
+"""Simulated twins of the system verbs: package service restart_on kernel_module sysctl ensure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from plugins.simulate.state import LOADED_AT_BOOT
-from plugins.simulate.verbs_files import act_line
-from plugins.simulate.vocabulary import AS_WANTED, Seen, StepVerb, Verb
+from plugins.simulate.units import Unit, read_unit
+from plugins.simulate.verbs_files import act_file, act_line
+from plugins.simulate.vocabulary import AS_WANTED, ActFailedError, Seen, StepVerb, Verb
 
 if TYPE_CHECKING:
     from plugins.simulate.play import Play
@@ -38,7 +39,7 @@ def _act_package(play: Play, *wants: str) -> None:
 
 
 def _look_service(play: Play, name: str, *wants: str) -> Seen:
-    unit = play.host.state.units.get(name)
+    unit = play.host.state.unit(name)
     if unit is None:
         return Seen(2, message=f"there is no service {name}")
     diff = ""
@@ -60,10 +61,10 @@ def _act_service(play: Play, name: str, *wants: str) -> None:
     state = play.host.state
     for want in wants:
         if want in {"enabled", "disabled"}:
-            state.units[name].enabled = want
+            state.units.setdefault(name, Unit()).enabled = want
         elif want == "running":
             if not state.running(name):
-                state.start(name)
+                _start(play, name)
         else:
             state.stop(name)
 
@@ -73,7 +74,7 @@ def _look_restart(play: Play, name: str, *paths: str) -> Seen:
     touched = [path for path in paths if path in play.touched] if play.dry_run else []
     if touched:
         return Seen(1, "".join(f"+restart {name}: {path} would change\n" for path in touched))
-    unit = state.units.get(name)
+    unit = state.unit(name)
     if unit is None:
         return Seen(2, message=f"there is no service {name}")
     if not unit.active:
@@ -85,7 +86,18 @@ def _look_restart(play: Play, name: str, *paths: str) -> Seen:
 
 
 def _act_restart(play: Play, name: str, *_: str) -> None:
-    play.host.state.start(name)
+    _start(play, name)
+
+
+def _start(play: Play, name: str) -> None:
+    """Start a service, or start it anew; one that tells systemd when it is well is waited for."""
+    state = play.host.state
+    file = read_unit(state.files, name)
+    if file and file.notifies and (words := play.host.ailing(name)):
+        state.units.setdefault(name, Unit()).active = False
+        raise ActFailedError(words)
+    if why := state.start(name):
+        raise ActFailedError(why)
 
 
 def _module(name: str) -> str:
@@ -112,6 +124,35 @@ def _act_module(play: Play, *names: str) -> None:
             act_line(play, LOADED_AT_BOOT, name)
 
 
+def _sysctl_file(name: str) -> str:
+    return f"/etc/sysctl.d/90-ovn-runbooks-{name}.conf"
+
+
+def look_sysctl(play: Play, name: str, *wants: str) -> Seen:
+    """Compare KEY=VALUE with what the kernel has now, and will have after a boot."""
+    state, diff = play.host.state, ""
+    at_boot = (state.files.text(_sysctl_file(name)) or "").split("\n")
+    for want in wants:
+        key, _, value = want.partition("=")
+        now = state.kernel.get(key, "(none)")
+        if now != value:
+            diff += f"-{key}={now}\n+{want}\n"
+        if want not in at_boot:
+            diff += f"+{want} at boot\n"
+    return Seen(1, diff) if diff else AS_WANTED
+
+
+def act_sysctl(play: Play, name: str, *wants: str) -> None:
+    """Set KEY=VALUE now and at every boot."""
+    state = play.host.state
+    for want in wants:
+        key, _, value = want.partition("=")
+        if key not in state.kernel:
+            raise ActFailedError(f"/proc/sys/{key}: No such file or directory")
+        state.kernel[key] = value
+    act_file(play, _sysctl_file(name), "0644", "root:root", "".join(f"{want}\n" for want in wants))
+
+
 def _look_ensure(play: Play, name: str, guard: str, act: str) -> Seen:  # noqa: ARG001  # the three words are one thing
     return AS_WANTED if f"{guard}\n{act}" in play.host.state.ensured else Seen(1)
 
@@ -131,5 +172,6 @@ VERBS: dict[str, Verb] = {
     ),
     "restart_on": StepVerb(lambda name, *_: f"restart {name} on change", _look_restart, _act_restart, 2, None, _name),
     "kernel_module": StepVerb(lambda *names: f"kernel module {' '.join(names)}", _look_module, _act_module, 1, None),
+    "sysctl": StepVerb(lambda _, *wants: f"sysctl {' '.join(wants)}", look_sysctl, act_sysctl, 2, None),
     "ensure": StepVerb(lambda name, *_: name, _look_ensure, _act_ensure, 3, 3),
 }

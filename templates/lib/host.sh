@@ -379,3 +379,29 @@ reboot_now() {
   fi
   _report changed
 }
+
+# sysctl NAME KEY=VALUE...: kernel settings, now and at every boot, in a file of their own. A KEY is a path below
+# /proc/sys, such as net/ipv4/ip_forward: dots may stand in a NIC's name.
+sysctl() { _step "sysctl ${*:2}" '' _sysctl "$@"; }
+_sysctl_look() {
+  local want now have=''
+  _sysctl_file "$1"
+  if [[ -r $REPLY ]]; then have=$(<"$REPLY"); fi
+  for want in "${@:2}"; do
+    now='(none)'
+    if [[ -r /proc/sys/${want%%=*} ]]; then IFS= read -r now <"/proc/sys/${want%%=*}"; fi
+    if [[ $now != "${want#*=}" ]]; then DIFF+="-${want%%=*}=$now"$'\n'"+$want"$'\n'; fi
+    if [[ $'\n'$have$'\n' != *$'\n'"$want"$'\n'* ]]; then DIFF+="+$want at boot"$'\n'; fi
+  done
+  [[ -z $DIFF ]]
+}
+_sysctl_act() {
+  local want text=''
+  for want in "${@:2}"; do
+    text+="$want"$'\n'
+    printf '%s\n' "${want#*=}" >"/proc/sys/${want%%=*}"
+  done
+  _sysctl_file "$1"
+  _file_act "$REPLY" 0644 root:root "$text"
+}
+_sysctl_file() { REPLY=/etc/sysctl.d/90-ovn-runbooks-$1.conf; }

@@ -5,7 +5,7 @@
 # the change and waits; however it ends without a confirmation, systemd then runs its other half, which takes all
 # back. The .network files lie in /run meanwhile, and a guard takes the bridge out at the next boot before Open
 # vSwitch makes it: a host that is rebooted or loses its power in between comes back with the network it had.
-# These verbs stand in bodies that have verbs of ovs.sh, too.
+# needs ovs.sh
 
 NETWORK_FOLDER=/run/ovn-runbooks/network
 NETWORK_UNIT=ovn-runbooks-network.service
@@ -19,8 +19,12 @@ NETWORK_GUARD_SCRIPT=/var/lib/ovn-runbooks/network-guard
 # after a reboot. NIC empty: the default route's. The change is taken back unless it is confirmed within SECONDS:
 # by network_confirm with the fact confirm_token, or by this verb. MTU is the NIC's in bytes; none: what it has.
 nic_bridge() {
+  local status
   _begin 'nic bridge'
-  if ! _network_resume; then _report would-change; return; fi
+  # Not as a condition: what it does would then go on past a failure.
+  _network_resume
+  status=$?
+  if ((status)); then _report would-change; return; fi
   _nic_bridge_look "$@"
   case $? in
     0) _report "${NETWORK_RESUMED:-ok}"; return ;;
@@ -30,7 +34,9 @@ nic_bridge() {
   esac
   if ((STEPS_DRY_RUN)); then _report would-change; return; fi
   NETWORK_SECONDS=$4
-  if ! _do _network_start; then
+  _do _network_start
+  status=$?
+  if ((status)); then
     _last "$STEPS_FOLDER/output"
     OUTPUT=$REPLY MESSAGE='the change could not be started'
     _fail
@@ -45,6 +51,17 @@ _network_ask() {
   _report changed
   _end 0
 }
+
+# userspace_nic NIC: the kernel leaves what comes in on the NIC to the userspace switch, which it has it from, too:
+# else it answers for the host's address what is meant for pods, and resets their connections. NIC empty: the
+# default route's.
+userspace_nic() { _step 'userspace nic' '' _userspace_nic "$@"; }
+_userspace_nic_look() {
+  _ovs_read || return
+  _network_nic "$1" || return
+  _sysctl_look nic "net/ipv4/conf/$NETWORK_NIC/rp_filter=1"
+}
+_userspace_nic_act() { _sysctl_act nic "net/ipv4/conf/$NETWORK_NIC/rp_filter=1"; }
 
 # network_confirm TOKEN: this script came over the changed network, so it may stay.
 network_confirm() {
@@ -73,6 +90,7 @@ network_confirm() {
 # _network_resume: a change that an earlier run left open is confirmed, as this script has come over it. Status 1
 # where a dry run has to leave it open.
 _network_resume() {
+  local status
   NETWORK_RESUMED=''
   _network_state
   case $NETWORK_STATE in
@@ -84,7 +102,9 @@ _network_resume() {
   fi
   if [[ $(systemctl show -p ActiveState --value "$NETWORK_UNIT") == @(inactive|failed) ]]; then
     # Somebody has killed both of its halves.
-    _do _network_detach undo || _fail
+    _do _network_detach undo
+    status=$?
+    if ((status)); then _fail; fi
     _network_await started applying waiting taking-back
   elif [[ $NETWORK_STATE == started || $NETWORK_STATE == applying ]]; then
     _network_await started applying
@@ -94,9 +114,12 @@ _network_resume() {
 }
 # _network_settle: what waits is confirmed, what is being taken back is waited for.
 _network_settle() {
+  local status
   NETWORK_RESUMED=''
   if [[ $NETWORK_STATE == waiting ]]; then
-    if ! _do _network_commit; then
+    _do _network_commit
+    status=$?
+    if ((status)); then
       _last "$STEPS_FOLDER/output"
       # shellcheck disable=SC2034  # read by _report
       OUTPUT=$REPLY MESSAGE='the network change could not be made to last'
