@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, ValidationError
 from pydantic_core import PydanticCustomError
 
-from plugins.artifacts.model import Artifact
+from plugins.artifacts.model import Artifact, Kind
 from plugins.artifacts.pins import SUFFIX
 from plugins.errors import SettingsError
 from plugins.inventory.documents import read
@@ -58,14 +58,38 @@ class Release(Model):
 
     name: Name
     platforms: Annotated[tuple[Platform, ...], Field(min_length=1)]
+    kubernetes_platforms: tuple[Platform, ...] = Field(
+        default=(), description="Those of the platforms that Kubernetes can be set up on."
+    )
     packages: Annotated[Mapping[Role, tuple[Word, ...]], AfterValidator(_has_linux_roles)]
+    kubernetes_packages: Annotated[Mapping[Role, tuple[Word, ...]], AfterValidator(_has_linux_roles)]
     kernel_modules: tuple[Word, ...]
     requirements: Annotated[Mapping[Role, Requirements], AfterValidator(_has_linux_roles)]
     artifacts: Annotated[tuple[Artifact, ...], AfterValidator(_named_once)] = ()
 
-    def supports(self, system: str, version: str) -> bool:
-        """Whether ID and VERSION_ID of an /etc/os-release are among the platforms."""
-        return any(platform.id == system and version in platform.versions for platform in self.platforms)
+    def image(self, name: str) -> str:
+        """Give the reference of the image that is called so among the artifacts. Raises SettingsError without one."""
+        for artifact in self.artifacts:
+            if artifact.name == name and artifact.kind is Kind.IMAGE:
+                return artifact.reference
+        raise SettingsError(f"the release {self.name} names no image {name}; write it among its artifacts")
+
+    def version(self, name: str) -> str:
+        """Give the version of the artifact that is called so. Raises SettingsError without one."""
+        for artifact in self.artifacts:
+            if artifact.name == name:
+                return artifact.version
+        raise SettingsError(f"the release {self.name} names no {name}; write it among its artifacts")
+
+    def packages_for(self, role: Role, *, kubernetes: bool) -> tuple[str, ...]:
+        """Give the packages of a role, NAME or NAME=VERSION; those of Kubernetes too, where that is wanted."""
+        more = self.kubernetes_packages.get(role, ()) if kubernetes else ()
+        return (*self.packages.get(role, ()), *more)
+
+    def platforms_for(self, *, kubernetes: bool) -> tuple[str, ...]:
+        """Name the platforms, as ID and VERSION_ID of an /etc/os-release: "debian 13"."""
+        platforms = self.kubernetes_platforms if kubernetes else self.platforms
+        return tuple(f"{each.id} {version}" for each in platforms for version in each.versions)
 
 
 def known_releases(inventory_folder: Path) -> dict[str, Path]:

@@ -75,10 +75,12 @@ def check(members: Sequence[Member], cluster: Networks) -> Iterator[Finding]:
         yield from check_role(member)
         yield from check_connection(member)
         yield from check_nic(member)
+        yield from check_nic_bridge(member, kubernetes=cluster.kubernetes)
         yield from check_address(member, cluster.networks)
     yield from check_masters(members)
     yield from check_doubles(members)
-    yield from check_cluster(cluster, len(members))
+    windows = [member for member in members if member.role is Role.WINDOWS]
+    yield from check_cluster(cluster, len(members), len(windows))
 
 
 def check_name(member: Member) -> Iterator[Finding]:
@@ -144,6 +146,14 @@ def check_nic(member: Member) -> Iterator[Finding]:
             f"its bridge would be called {BRIDGE_PREFIX}{nic}, and Linux takes at most {LONGEST_NIC_NAME} characters"
         )
         yield member.finding(("data", "nic"), problem, "rename the NIC on the host, or write nic_bridge: false")
+
+
+def check_nic_bridge(member: Member, *, kubernetes: bool) -> Iterator[Finding]:
+    """With Kubernetes the NIC moves into a bridge: it is the pods' way out, and theirs to the API."""
+    if kubernetes and not member.data.nic_bridge and member.role in {Role.MASTER, Role.LINUX}:
+        problem = "false, and pods would reach neither the API nor anything outside"
+        todo = "write true, or kubernetes: false in the defaults, for the overlay alone"
+        yield member.finding(("data", "nic_bridge"), problem, todo)
 
 
 def check_address(member: Member, networks: Mapping[str, IPv4Network]) -> Iterator[Finding]:

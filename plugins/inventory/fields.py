@@ -136,6 +136,24 @@ def _label_value(value: str) -> str:
     return value
 
 
+# What the runbooks decide for every host: certificates, who may ask, and where the node is.
+_KUBELET_OURS = frozenset(
+    {
+        *("apiVersion", "kind", "authentication", "authorization", "tlsCertFile", "tlsPrivateKeyFile"),
+        *("clusterDNS", "clusterDomain", "containerRuntimeEndpoint", "resolvConf", "registerWithTaints"),
+        *("rotateCertificates", "cgroupDriver"),
+    }
+)
+
+
+def _kubelet_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    for name in fields:
+        if name in _KUBELET_OURS:
+            message = "{field} is set by the runbooks for every host; leave it out"
+            raise PydanticCustomError("kubelet_field", message, {"field": quoted(name)})
+    return fields
+
+
 class _EmptyAllowed:
     """In the JSON Schema: a block whose lines are all commented out, which YAML reads as null."""
 
@@ -162,4 +180,5 @@ Word = Annotated[StrictStr, AfterValidator(_word), _pattern(r"^\S+$")]
 Nic = Annotated[StrictStr, AfterValidator(_nic)]
 LabelKey = Annotated[StrictStr, AfterValidator(_label_key)]
 LabelValue = Annotated[StrictStr, AfterValidator(_label_value), _pattern("^[^,]*$")]
+KubeletFields = Annotated[dict[StrictStr, Any], AfterValidator(_kubelet_fields)]
 Flag = StrictBool

@@ -19,6 +19,7 @@ from plugins.inventory.fields import (
     DnsName,
     Flag,
     HostAddress,
+    KubeletFields,
     LabelKey,
     LabelValue,
     Name,
@@ -89,6 +90,16 @@ class SudoSettings(Model):
     )
 
 
+class ContainerdSettings(Model):
+    """How containerd runs pods on a Linux host."""
+
+    snapshotter: Word | None = Field(default=None, description="Snapshotter; none: containerd's own choice.")
+    systemd_cgroup: Flag = Field(default=True, description="Whether systemd keeps the pods' control groups.")
+    restrict_oom_score_adj: Flag = Field(
+        default=False, description="Whether pods may not lower their out-of-memory score; for hosts in containers."
+    )
+
+
 class SharedData(Model):
     """What `data` may hold everywhere: in defaults, in a group, at a host."""
 
@@ -107,6 +118,12 @@ class SharedData(Model):
     )
     ssh: Block[SshSettings] = Field(default_factory=SshSettings, description="SSH connection.")
     sudo: Block[SudoSettings] = Field(default_factory=SudoSettings, description="Becoming root.")
+    containerd: Block[ContainerdSettings] = Field(
+        default_factory=ContainerdSettings, description="Container runtime of a Linux host."
+    )
+    kubelet: Block[KubeletFields] = Field(
+        default={}, description="More fields of the kubelet's KubeletConfiguration, such as maxPods."
+    )
     labels: Block[dict[LabelKey, LabelValue]] = Field(
         default={}, description="Free text by key, for --filter label.KEY=VALUE."
     )
@@ -146,6 +163,15 @@ class ClusterSettings(Model):
     dns_address: Address = Field(description="Service address of the cluster's DNS, inside service_network.")
     dns_domain: DnsName = Field(default="cluster.local", description="DNS domain of services.")
     encapsulation: Literal["geneve"] = Field(default="geneve", description="Tunnel protocol between hosts.")
+    kubernetes: Flag = Field(default=True, description="Whether Kubernetes is set up; false: the overlay alone.")
+    api_port: Port = Field(default=6443, description="TCP port of the Kubernetes API on the master.")
+    hybrid_network: Network | None = Field(
+        default=None, description="Network of the pods on Windows hosts; needed as soon as there is one."
+    )
+    hybrid_prefix: Annotated[int, Field(strict=True, ge=8, le=28)] = Field(
+        default=24, description="Prefix length of each Windows host's subnet of hybrid_network."
+    )
+    vxlan_port: Port = Field(default=4789, description="UDP port of the tunnels between Linux and Windows hosts.")
     northbound_port: Port = Field(default=6641, description="TCP port of OVN's northbound database.")
     southbound_port: Port = Field(default=6642, description="TCP port of OVN's southbound database.")
 

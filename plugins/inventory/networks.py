@@ -11,10 +11,18 @@ from plugins.inventory.findings import Finding
 
 # kube-apiserver refuses larger service networks: cmd/kube-apiserver/app/options/validation.go, maxCIDRBits.
 SHORTEST_SERVICE_PREFIX = 12
+FIXED_PORTS: Mapping[int, str] = {
+    2379: "port of etcd",
+    2380: "port of etcd",
+    10250: "port of the kubelet",
+    10257: "port of the controller manager",
+    10259: "port of the scheduler",
+}
 NETWORKS: Mapping[str, str] = {
     "pod_network": "pod network",
     "service_network": "service network",
     "host_network": "host network",
+    "hybrid_network": "network of the Windows hosts' pods",
 }
 
 
@@ -27,12 +35,15 @@ class Networks:
     node_prefix: int | None = None
     dns_address: IPv4Address | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
+    kubernetes: bool = True
+    hybrid_prefix: int | None = None
 
 
-def check_cluster(cluster: Networks, hosts: int) -> Iterator[Finding]:
-    """Yield everything that is wrong between the cluster's keys; `hosts` is how many there are."""
+def check_cluster(cluster: Networks, hosts: int, windows: int = 0) -> Iterator[Finding]:
+    """Yield everything that is wrong between the cluster's keys; `hosts` is how many there are, `windows` of them."""
     yield from check_networks(cluster)
     yield from check_node_subnets(cluster, hosts)
+    yield from check_hybrid(cluster, windows)
     yield from check_dns(cluster)
     yield from check_ports(cluster)
 
@@ -68,6 +79,23 @@ def check_node_subnets(cluster: Networks, hosts: int) -> Iterator[Finding]:
         yield cluster.finding(("pod_network",), problem, todo)
 
 
+def check_hybrid(cluster: Networks, windows: int) -> Iterator[Finding]:
+    """Pods on Windows hosts have a network of their own, with a subnet for every such host."""
+    if not windows or not cluster.kubernetes:
+        return
+    pods, prefix = cluster.networks.get("hybrid_network"), cluster.hybrid_prefix
+    if pods is None:
+        yield cluster.finding(
+            ("hybrid_network",), "missing, and there is a Windows host", "write a network for its pods"
+        )
+    elif prefix is not None and 2 ** max(prefix - pods.prefixlen, 0) < windows:
+        problem = f"{pods} holds too few subnets of /{prefix} for {windows} Windows hosts"
+        yield cluster.finding(("hybrid_network",), problem, "write a larger network, or a larger hybrid_prefix")
+    elif prefix is not None and prefix < pods.prefixlen:
+        problem = f"a host's subnet /{prefix} is larger than the whole network {pods}"
+        yield cluster.finding(("hybrid_prefix",), problem, f"write a number above {pods.prefixlen}")
+
+
 def check_dns(cluster: Networks) -> Iterator[Finding]:
     """The DNS service's address is one that a service can have; the first one is the API's."""
     service, dns = cluster.networks.get("service_network"), cluster.dns_address
@@ -89,7 +117,11 @@ def check_dns(cluster: Networks) -> Iterator[Finding]:
 
 
 def check_ports(cluster: Networks) -> Iterator[Finding]:
-    """OVN's two databases listen on two ports."""
-    north, south = cluster.ports.get("northbound_port"), cluster.ports.get("southbound_port")
-    if north is not None and north == south:
-        yield cluster.finding(("southbound_port",), f"{south} is also the northbound_port", "give each its own port")
+    """What the master serves has a port each, and none of those that Kubernetes' other parts have."""
+    taken = dict(FIXED_PORTS) if cluster.kubernetes else {}
+    for name in ("northbound_port", "southbound_port", *(["api_port"] if cluster.kubernetes else [])):
+        port = cluster.ports.get(name)
+        if port is not None and port in taken:
+            yield cluster.finding((name,), f"{port} is also the {taken[port]}", "give each its own port")
+        elif port is not None:
+            taken[port] = name

@@ -161,7 +161,9 @@ def _cluster(defaults: Layer, folder: Path) -> Networks:
         networks={key: sound[key] for key in NETWORKS if key in sound},
         node_prefix=sound.get("node_prefix"),
         dns_address=sound.get("dns_address"),
-        ports={key: sound[key] for key in ("northbound_port", "southbound_port") if key in sound},
+        ports={key: sound[key] for key in ("northbound_port", "southbound_port", "api_port") if key in sound},
+        kubernetes=sound.get("kubernetes", True),
+        hybrid_prefix=sound.get("hybrid_prefix"),
     )
 
 

@@ -17,6 +17,7 @@ CLUSTER = {
     "name": "demo",
     "pod_network": "10.244.0.0/16",
     "service_network": "10.100.0.0/16",
+    "hybrid_network": "10.245.0.0/16",
     "dns_address": "10.100.0.10",
 }
 
@@ -120,6 +121,7 @@ ONE_HOST = [
     ({"mtu": "1500"}, 'data.mtu: expected a whole number, found "1500"; write digits, without quotes and unit'),
     ({"mtu": True}, "data.mtu: expected a whole number, found true"),
     ({"nic_bridge": "no"}, 'data.nic_bridge: expected true or false, found "no"'),
+    ({"nic_bridge": False}, "data.nic_bridge: false, and pods would reach neither the API nor anything outside"),
     ({"nic": "a/b"}, 'data.nic: "a/b" is no NIC of a Linux host'),
     ({"nic": "averylongnic15"}, "data.nic: its bridge would be called braverylongnic15"),
     ({"datapath": "kernel"}, 'data.datapath: "kernel" is not known here; write one of these: system, netdev'),
@@ -245,6 +247,9 @@ def test_a_name_that_yaml_takes_for_a_number_is_named(tmp_path):
         ({"host_network": "10.244.0.0/20"}, "host_network: 10.244.0.0/20 overlaps the pod network 10.244.0.0/16"),
         ({"encapsulation": "vxlan"}, 'encapsulation: "vxlan" is not known here; write one of these: geneve'),
         ({"northbound_port": 6642}, "southbound_port: 6642 is also the northbound_port"),
+        ({"api_port": 6642}, "api_port: 6642 is also the southbound_port"),
+        ({"api_port": 10250}, "api_port: 10250 is also the port of the kubelet"),
+        ({"hybrid_network": "10.244.8.0/24"}, "hybrid_network: 10.244.8.0/24 overlaps the pod network 10.244.0.0/16"),
         ({"release": "currnet"}, 'release: there is no release "currnet"; did you mean "current"?'),
     ],
 )
@@ -466,3 +471,34 @@ def test_any_host_is_either_loaded_or_explained(tmp_path, entry, data):
     """Whatever one host holds in an otherwise sound inventory, it loads or is explained at that host."""
     found = findings(write(tmp_path, {"linux-1": linux() | {"data": data} | entry}))
     assert all(finding.startswith("hosts.yaml") for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        (
+            {"hybrid_network": None},
+            "hybrid_network: missing, and there is a Windows host; write a network for its pods",
+        ),
+        ({"hybrid_network": "10.245.0.0/24", "hybrid_prefix": 22}, "hybrid_prefix: a host's subnet /22 is larger"),
+        (
+            {"hybrid_network": "10.245.0.0/24"},
+            "hybrid_network: 10.245.0.0/24 holds too few subnets of /24 for 2 Windows",
+        ),
+    ],
+)
+def test_pods_on_windows_hosts_have_a_network_of_their_own(tmp_path, cluster, said):
+    """It is needed as soon as there is a Windows host, with a subnet for each; without Kubernetes it is not."""
+    count = 2 if "few" in said else 1
+    hosts = {f"windows-{n}": {"hostname": f"10.142.0.{n + 10}", "groups": ["windows"]} for n in range(count)}
+    (found,) = findings(write(tmp_path, hosts, cluster=cluster))
+    assert found.startswith(f"defaults.yaml: defaults: data.cluster.{said}")
+    assert findings(write(tmp_path, hosts, cluster=cluster | {"kubernetes": False})) == []
+
+
+def test_an_overlay_alone_may_leave_the_nic_where_it_is(tmp_path):
+    """Without Kubernetes nothing needs the NIC's bridge, nor ports of its parts."""
+    folder = write(
+        tmp_path, {"linux-1": linux(nic_bridge=False)}, cluster={"kubernetes": False, "northbound_port": 2379}
+    )
+    assert findings(folder) == []

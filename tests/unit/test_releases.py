@@ -11,6 +11,7 @@ SOUND = {
     "name": "mine",
     "platforms": [{"id": "debian", "versions": ["12"]}],
     "packages": {"master": ["ovn-central"], "linux": ["ovn-host"]},
+    "kubernetes_packages": {"master": ["etcd-server"], "linux": ["containerd"]},
     "kernel_modules": ["openvswitch"],
     "requirements": {role: {"cpus": 1, "memory_mib": 512, "disk_mib": 1024} for role in ("master", "linux")},
 }
@@ -27,10 +28,10 @@ def test_the_shipped_release_is_what_the_seed_installs_today():
     assert set(release.packages[Role.MASTER]) == {"openvswitch-switch", "ovn-host", "ovn-central"}
     assert set(release.packages[Role.LINUX]) == {"openvswitch-switch", "ovn-host"}
     assert "vport_geneve" in release.kernel_modules
-    assert release.supports("debian", "13")
-    assert release.supports("ubuntu", "22.04")
-    assert not release.supports("ubuntu", "16.04")
-    assert not release.supports("fedora", "12")
+    overlay, kubernetes = (set(release.platforms_for(kubernetes=wanted)) for wanted in (False, True))
+    assert {"debian 13", "ubuntu 22.04"} <= overlay
+    assert "debian 13" in kubernetes
+    assert kubernetes <= overlay
     assert release.requirements[Role.MASTER].memory_mib >= release.requirements[Role.LINUX].memory_mib
 
 
