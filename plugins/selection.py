@@ -12,7 +12,7 @@ from plugins.context import RebootPolicy, RunContext
 from plugins.errors import SelectionError
 from plugins.graph import Pair
 from plugins.inventory import host_settings
-from plugins.inventory.model import Role
+from plugins.inventory.model import ClusterSettings, Role
 from plugins.results import RunPlan
 from plugins.settings import ROOT
 from plugins.stages import Runbook
@@ -38,10 +38,15 @@ class Options:
 
 def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: Options) -> list[Pair]:
     """Give what to run where; a gathering stage comes along with the stage that compares what it gathered."""
+    cluster: ClusterSettings = nornir.inventory.defaults.data["cluster"]
     names = [stage.name for stage in runbook.stages]
+    left_out = {stage.name for stage in runbook.stages if stage.kubernetes and not cluster.kubernetes}
     wanted = {runbook.stage(name).name for name in options.only} or set(names)
     if options.start:
         wanted &= set(names[names.index(runbook.stage(options.start).name) :])
+    if wanted <= left_out:
+        raise SelectionError("nothing to run: this cluster is an overlay alone (kubernetes: false in defaults.yaml)")
+    wanted -= left_out
     roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
     master = next(name for name, role in roles.items() if role is Role.MASTER)
     if runbook.with_master and any(roles[host] is not Role.WINDOWS for host in hosts):

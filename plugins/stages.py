@@ -39,6 +39,7 @@ class Stage:
 
     `gathers` names an earlier stage whose results, by host name, the task gets as `gathered`.
     `always` runs the stage whatever became of its needs, as soon as they are settled (to tidy up).
+    `kubernetes` marks what is left out of a cluster that is an overlay alone.
     `after_changes` false: in a dry run the stage is skipped once something would change on any host, as there is
     nothing to look at yet.
     `ready` raises UsageError where the run lacks what the stage takes on hosts of these roles; it is asked before
@@ -53,6 +54,7 @@ class Stage:
     always: bool = False
     after_changes: bool = True
     ready: Callable[[RunContext, Collection[Role]], None] = lambda _context, _roles: None
+    kubernetes: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
-"""Bare hosts to a working overlay: `python -m runbooks.bootstrap`."""
+"""Bare hosts to a Kubernetes cluster on one overlay: `python -m runbooks.bootstrap`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from plugins.artifacts.ready import downloads_are_pinned
 from plugins.cli import Reboot, application, main
 from plugins.context import RebootPolicy
 from plugins.inventory.model import Role
 from plugins.runner import run
 from plugins.selection import Options
 from plugins.stages import Need, Runbook, Scope, Stage
+from runbooks.kubernetes_stages import KUBERNETES
 from tasks.check_host import check_host
 from tasks.check_network import check_network
 from tasks.compare_overlay import compare_overlay
@@ -19,7 +19,6 @@ from tasks.configure_ovn_central import configure_ovn_central
 from tasks.create_authority import create_authority
 from tasks.distribute_certificates import distribute_certificates
 from tasks.gather_overlay import gather_overlay
-from tasks.install_artifacts import install_artifacts
 from tasks.install_ovn import install_ovn
 from tasks.join_overlay import join_overlay
 
@@ -27,7 +26,7 @@ HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
 
 RUNBOOK = Runbook(
     name="bootstrap",
-    title="Bare hosts to an OVN overlay",
+    title="Bare hosts to a cluster on one OVN overlay",
     stages=(
         Stage("preflight", check_host),
         Stage(
@@ -46,12 +45,6 @@ RUNBOOK = Runbook(
             ),
         ),
         Stage("install", install_ovn, needs=(Need("preflight", HOST, "nothing is installed on an unfit host"),)),
-        Stage(
-            "artifacts",
-            install_artifacts,
-            ready=downloads_are_pinned,
-            needs=(Need("preflight", HOST, "nothing is downloaded to an unfit host"),),
-        ),
         Stage(
             "bridge",
             configure_bridges,
@@ -106,6 +99,7 @@ RUNBOOK = Runbook(
                 Need("inspect", ALL, "the overlay is compared across hosts"),
             ),
         ),
+        *KUBERNETES,
     ),
 )
 
@@ -118,7 +112,7 @@ EXAMPLES = """Examples:
 
 
 def bootstrap(options: Options, reboot: Reboot = RebootPolicy.NEEDED) -> int:
-    """Turn the inventory's bare machines into one OVN overlay. Safe to run again at any time."""
+    """Turn the inventory's bare machines into one cluster. Safe to run again at any time."""
     return run(RUNBOOK, replace(options, reboot=reboot))
 
 

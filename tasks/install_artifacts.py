@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nornir.core.task import Task
 
-from plugins.artifacts.mirror import PUSHED
 from plugins.artifacts.model import Kind
 from plugins.context import context_of
 from plugins.errors import StepError
@@ -26,5 +25,4 @@ def install_artifacts(task: Task) -> StepsResult:
         "linux/install_artifacts.sh.j2",
         files=[each for each in placed if each[0].kind is not Kind.ARCHIVE],
         archives=[each for each in placed if each[0].kind is Kind.ARCHIVE],
-        downloads=any(not source.location.startswith(PUSHED) for _, sources in placed for source in sources),
     )

@@ -115,7 +115,8 @@ _artifact_image_look() {
 _artifact_image_act() {
   _artifact_choose "${@:2}"
   _artifact_fetch
-  ctr --namespace k8s.io images import "$REPLY"
+  # Whatever name the archive has for it: its checksum says that it is the right one.
+  ctr --namespace k8s.io images import --index-name "$1" "$REPLY"
   # The kubelet would otherwise remove it when the disk fills up, and could not pull it again.
   ctr --namespace k8s.io images label "$1" io.cri-containerd.pinned=pinned
   rm -f -- "$REPLY"

@@ -1,0 +1,155 @@
+"""The stages from an overlay to a cluster of Kubernetes: part of the bootstrap."""
+
+from __future__ import annotations
+
+from plugins.artifacts.ready import downloads_are_pinned
+from plugins.inventory.model import Role
+from plugins.stages import Need, Scope, Stage
+from tasks.await_dns import await_dns
+from tasks.await_node import await_node
+from tasks.compare_cluster import compare_cluster
+from tasks.configure_runtime import configure_runtime
+from tasks.deploy_dns import deploy_dns
+from tasks.gather_cluster import gather_cluster
+from tasks.grant_access import grant_access
+from tasks.import_images import import_images
+from tasks.install_artifacts import install_artifacts
+from tasks.label_nodes import label_nodes
+from tasks.start_control_plane import start_control_plane
+from tasks.start_etcd import start_etcd
+from tasks.start_kubelet import start_kubelet
+from tasks.start_ovnkube import start_ovnkube
+
+HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
+
+KUBERNETES = (
+    Stage(
+        "artifacts",
+        install_artifacts,
+        kubernetes=True,
+        ready=downloads_are_pinned,
+        needs=(Need("install", HOST, "curl and what it trusts come with the packages"),),
+    ),
+    Stage(
+        "etcd",
+        start_etcd,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        needs=(
+            Need("install", HOST, "etcd comes with the packages"),
+            Need("network-checks", HOST, "its ports and the API's are probed before they are taken"),
+            Need("certificates", HOST, "etcd listens with TLS"),
+        ),
+    ),
+    Stage(
+        "control-plane",
+        start_control_plane,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        needs=(
+            Need("artifacts", HOST, "its programs are downloaded"),
+            Need("etcd", HOST, "the API server keeps everything in etcd"),
+            Need("certificates", HOST, "each component has an identity of its own"),
+        ),
+    ),
+    Stage(
+        "access",
+        grant_access,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        needs=(Need("control-plane", HOST, "who may do what is told to the API"),),
+    ),
+    Stage(
+        "runtime",
+        configure_runtime,
+        kubernetes=True,
+        needs=(Need("install", HOST, "containerd comes with the packages"),),
+    ),
+    Stage(
+        "images",
+        import_images,
+        kubernetes=True,
+        needs=(Need("runtime", HOST, "images are kept by containerd"),),
+    ),
+    Stage(
+        "kubelet",
+        start_kubelet,
+        kubernetes=True,
+        needs=(
+            Need("artifacts", HOST, "the kubelet is downloaded"),
+            Need("certificates", HOST, "a node has an identity of its own"),
+            Need("bridge", HOST, "the node's address moves to the bridge, and the host may reboot for it"),
+            Need("control-plane", MASTER, "a node registers with the API"),
+        ),
+    ),
+    Stage(
+        "ovnkube",
+        start_ovnkube,
+        kubernetes=True,
+        needs=(
+            Need("join", HOST, "pods are plugged into a chassis that has joined"),
+            Need("images", HOST, "without a mirror, ovnkube itself comes out of an image"),
+            Need("kubelet", HOST, "ovnkube writes on the host's own node object"),
+            Need("access", MASTER, "ovnkube shows the token of its service account"),
+        ),
+    ),
+    Stage(
+        "dns",
+        deploy_dns,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        needs=(Need("control-plane", HOST, "the deployment is told to the API"),),
+    ),
+    Stage(
+        "labels",
+        label_nodes,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        gathers="kubelet",
+        after_changes=False,
+        needs=(
+            Need("control-plane", HOST, "labels are told to the API"),
+            Need("kubelet", ALL, "a node is labelled once it has registered"),
+        ),
+    ),
+    Stage(
+        "node-ready",
+        await_node,
+        kubernetes=True,
+        after_changes=False,
+        needs=(
+            Need("ovnkube", HOST, "a node is ready once pods can be plugged in"),
+            Need("ovnkube", MASTER, "the master's ovnkube hands out the nodes' subnets"),
+        ),
+    ),
+    Stage(
+        "dns-ready",
+        await_dns,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        after_changes=False,
+        needs=(
+            Need("dns", HOST, "its pods are started by the deployment"),
+            Need("node-ready", ALL, "its pods run on a worker that is ready"),
+        ),
+    ),
+    Stage(
+        "inspect-node",
+        gather_cluster,
+        kubernetes=True,
+        after_changes=False,
+        needs=(
+            Need("node-ready", HOST, "there is nothing to inspect on a node that is not ready"),
+            Need("labels", MASTER, "a node's label tells its role"),
+            Need("dns-ready", MASTER, "the cluster's DNS is asked"),
+        ),
+    ),
+    Stage(
+        "verify-node",
+        compare_cluster,
+        gathers="inspect-node",
+        kubernetes=True,
+        after_changes=False,
+        needs=(Need("inspect-node", HOST, "what it found here is what is judged"),),
+    ),
+)

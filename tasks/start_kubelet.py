@@ -1,0 +1,39 @@
+"""A Linux host becomes a node: its kubelet registers it."""
+
+from __future__ import annotations
+
+from nornir.core.task import Task
+
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.kubernetes import CA, KUBELET_CONFIG, TLS, api_url, placement
+from plugins.steps import StepsResult
+from tasks.run_script import run_script
+
+SECONDS = 120
+RESOLV_CONF = "/etc/kubernetes/resolv.conf"
+UNIT = "/etc/systemd/system/kubelet.service"
+
+
+def start_kubelet(task: Task) -> StepsResult:
+    """Start the kubelet with the host's own identity, and await that the API knows the node."""
+    settings, client, server = host_settings(task.host), placement("kubelet"), placement("kubelet-server")
+    files = ("/etc/kubernetes/kubelet.yaml", KUBELET_CONFIG, UNIT, "/usr/local/bin/kubelet", CA)
+    return run_script(
+        task,
+        "linux/start_kubelet.sh.j2",
+        name=task.host.name,
+        address=settings.address,
+        master=settings.role is Role.MASTER,
+        containerd=settings.containerd,
+        fields=settings.kubelet,
+        tls=TLS,
+        resolv_conf=RESOLV_CONF,
+        config=KUBELET_CONFIG,
+        api_url=api_url(task),
+        authority=CA,
+        user=f"system:node:{task.host.name}",
+        place=client,
+        watched=(*files, client.certificate, client.key, server.certificate, server.key),
+        seconds=SECONDS,
+    )
