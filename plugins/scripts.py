@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 BODY, END = "#--- body", "#--- end"
+_NEEDS = re.compile(r"^# needs ([a-z]+)\.sh$", re.MULTILINE)
 _VERB = re.compile(r"^([a-z][a-z_]*)\(\) \{", re.MULTILINE)
 _PATH = re.compile(r"/[A-Za-z0-9_@%+=:,./-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -163,9 +164,9 @@ def assemble(body: str, *, marker: str, dry_run: bool, wait: float, owner: str) 
 
 
 def _parts(used: Iterable[str]) -> list[str]:
-    wanted = {verbs()[verb] for verb in used} | {"steps"}
-    return [text for name, text in libraries().items() if name in wanted or name in _REQUIRED_BY_MANY]
-
-
-# host.sh has the helpers that other parts build on.
-_REQUIRED_BY_MANY = frozenset({"host"})
+    wanted, todo = {"steps", "host"}, {verbs()[verb] for verb in used}  # host.sh has helpers that all others build on
+    while todo:
+        name = todo.pop()
+        wanted.add(name)
+        todo |= set(_NEEDS.findall(libraries()[name])) - wanted
+    return [text for name, text in libraries().items() if name in wanted]

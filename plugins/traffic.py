@@ -26,6 +26,15 @@ _CANDIDATES = tuple(map(IPv4Network, ("100.64.0.0/10", "198.18.0.0/15", "169.254
 
 
 @dataclass(frozen=True)
+class Peer:
+    """One end of a probe: where it is pinged, and the host's own address."""
+
+    name: str
+    address: IPv4Address
+    underlay: IPv4Address
+
+
+@dataclass(frozen=True)
 class Node:
     """One host's temporary port: `interface` is its address in the switch's network, `underlay` the host's own."""
 
@@ -108,7 +117,16 @@ def peers(names: Sequence[str], me: str, master: str) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys([*([master] if master in names else []), *around]) if name != me)
 
 
-def judge(me: Node, peer: Node, size: int, facts: Mapping[str, str]) -> Check:
+def plan(hosts: int, chosen: int) -> str:
+    """Say whom one of `hosts` pings."""
+    if not chosen:
+        return "no other host has an end, so no packets are sent"
+    if hosts <= ALL_PAIRS:
+        return f"{hosts} hosts: all pairs"
+    return f"{hosts} hosts: not all pairs, each pings {chosen} of them: the master and its neighbours in a ring of all"
+
+
+def judge(me: Node | Peer, peer: Node | Peer, size: int, facts: Mapping[str, str], what: str = "traffic") -> Check:
     """Judge the answers of one peer to small packets and to those of `size` bytes; `facts` are of the verb's."""
     wanted = f"{COUNT} of {COUNT} packets of each size answered, undivided"
     small, large = (facts.get(f"ping {peer.address}:{each}", "not sent") for each in (SMALL, size))
@@ -116,10 +134,10 @@ def judge(me: Node, peer: Node, size: int, facts: Mapping[str, str]) -> Check:
     bad = [answer for answer in (small, large) if answer.split()[0] != f"{COUNT}/{COUNT}"]
     grade = Grade.FAILED if bad else Grade.OK
     todo = _todo(me, peer, small, large) if bad else ""
-    return Check(grade, seen, wanted, todo, f"traffic to {peer.name}")
+    return Check(grade, seen, wanted, todo, f"{what} to {peer.name}")
 
 
-def _todo(me: Node, peer: Node, small: str, large: str) -> str:
+def _todo(me: Node | Peer, peer: Node | Peer, small: str, large: str) -> str:
     ends = f"{me.name} ({me.underlay}) and {peer.name} ({peer.underlay})"
     if small.startswith("0/"):
         return (

@@ -1,4 +1,4 @@
-"""Is the overlay healthy? `python -m runbooks.verify` looks, and changes nothing."""
+"""Is the cluster healthy? `python -m runbooks.verify` looks, and changes nothing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from plugins.inventory.model import Role
 from plugins.runner import run
 from plugins.selection import Options
 from plugins.stages import Need, Runbook, Scope, Stage
+from tasks.await_pod import await_pod
 from tasks.close_traffic_port import close_traffic_port
+from tasks.compare_cluster import compare_cluster
 from tasks.compare_overlay import compare_overlay
+from tasks.gather_cluster import gather_cluster
 from tasks.gather_overlay import gather_overlay
 from tasks.open_traffic_port import open_traffic_port
+from tasks.probe_pods import probe_pods
 from tasks.probe_traffic import probe_traffic
+from tasks.start_pods import start_pods
 from tasks.start_traffic import start_traffic
+from tasks.stop_pods import stop_pods
 from tasks.stop_traffic import stop_traffic
 
 HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
 
 RUNBOOK = Runbook(
     name="verify",
-    title="Is the overlay healthy?",
+    title="Is the cluster healthy?",
     changes=False,
     again=("runbooks.verify",),
     stages=(
@@ -37,12 +43,20 @@ RUNBOOK = Runbook(
                 Need("inspect", ALL, "the overlay is compared across hosts"),
             ),
         ),
+        Stage("inspect-node", gather_cluster, kubernetes=True),
+        Stage(
+            "verify-node",
+            compare_cluster,
+            gathers="inspect-node",
+            kubernetes=True,
+            needs=(Need("inspect-node", HOST, "what it found here is what is judged"),),
+        ),
     ),
 )
 
 TRAFFIC = Runbook(
     name="verify",
-    title="Does the overlay carry packets?",
+    title="Does the cluster carry packets?",
     # It puts up a temporary switch, and two of that name would stand in each other's way.
     changes=True,
     again=("runbooks.verify", "--traffic"),
@@ -85,6 +99,41 @@ TRAFFIC = Runbook(
             needs=(Need("traffic-close", ALL, "a switch goes after its ports"),),
             always=True,
         ),
+        Stage(
+            "pods-start",
+            start_pods,
+            roles=(Role.MASTER,),
+            gathers="inspect-node",
+            kubernetes=True,
+            needs=(
+                Need("inspect-node", HOST, "the master answers and has its API"),
+                Need("inspect-node", ALL, "a node that does not answer gets no pod"),
+            ),
+        ),
+        Stage(
+            "pod",
+            await_pod,
+            kubernetes=True,
+            needs=(Need("pods-start", MASTER, "the API asks the node for its pod"),),
+        ),
+        Stage(
+            "pod-traffic",
+            probe_pods,
+            gathers="pod",
+            kubernetes=True,
+            needs=(
+                Need("pod", HOST, "packets leave by the host's own pod"),
+                Need("pod", ALL, "a packet is answered where a pod runs"),
+            ),
+        ),
+        Stage(
+            "pods-stop",
+            stop_pods,
+            roles=(Role.MASTER,),
+            kubernetes=True,
+            needs=(Need("pod-traffic", ALL, "other pods still send packets to these"),),
+            always=True,
+        ),
     ),
 )
 
@@ -98,10 +147,10 @@ EXAMPLES = """Examples:
 def verify(
     options: Options,
     traffic: Annotated[
-        bool, typer.Option("--traffic", help="Also send packets between all hosts, over temporary ports.")
+        bool, typer.Option("--traffic", help="Also send packets between all hosts, over temporary ports and pods.")
     ] = False,
 ) -> int:
-    """Look at the overlay from every host and judge it. Exit status 1 when something is wrong."""
+    """Look at the cluster from every host and judge it. Exit status 1 when something is wrong."""
     return run(TRAFFIC if traffic else RUNBOOK, options)
 
 

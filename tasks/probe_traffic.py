@@ -10,7 +10,7 @@ from plugins.checks.model import REMEDY
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.steps import Status, Step, StepsResult
-from plugins.traffic import ALL_PAIRS, COUNT, SMALL, judge, nodes_of, peers
+from plugins.traffic import COUNT, SMALL, judge, nodes_of, peers, plan
 from tasks.run_script import run_script
 
 
@@ -26,22 +26,14 @@ def probe_traffic(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResul
     master = next(name for name in nodes if host_settings(hosts[name]).role is Role.MASTER)
     sizes = {name: int(gathered[name].facts.get("traffic_mtu", SMALL)) for name in names}
     chosen = {nodes[name]: min(sizes[name], sizes[me.name]) for name in peers(names, me.name, master)}
-    plan = Step("traffic peers", Status.OK, message=_plan(len(names), len(chosen)))
+    first = Step("traffic peers", Status.OK, message=plan(len(names), len(chosen)))
     if not chosen:
-        return StepsResult(task.host, (plan,))
+        return StepsResult(task.host, (first,))
     targets = [f"{peer.address}:{each}" for peer, size in chosen.items() for each in dict.fromkeys((SMALL, size))]
     result = run_script(task, "linux/probe_traffic.sh.j2", count=COUNT, targets=targets)
     if result.failed or task.is_dry_run():
         return result
     checks = tuple(judge(me, peer, size, result.facts).step() for peer, size in chosen.items())
-    judged = StepsResult(task.host, (plan, *result.steps, *checks), result.facts)
+    judged = StepsResult(task.host, (first, *result.steps, *checks), result.facts)
     judged.todo = REMEDY if judged.failed else ""
     return judged
-
-
-def _plan(hosts: int, chosen: int) -> str:
-    if not chosen:
-        return "no other host has a port, so no packets are sent"
-    if hosts <= ALL_PAIRS:
-        return f"{hosts} hosts: all pairs"
-    return f"{hosts} hosts: not all pairs, each pings {chosen} of them: the master and its neighbours in a ring of all"

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
+from plugins.checks.certificates import judge_pair, read_certificate
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.tables import rows
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.overlay import services
-from plugins.pki.issue import RENEW_DAYS
 from plugins.words import listed
 
 
@@ -125,31 +121,16 @@ def tunnels(facts: HostFacts, overlay: Overlay) -> Verdict:
 
 def certificate(facts: HostFacts, overlay: Overlay) -> Verdict:
     """The host's certificate is signed by the authority that it trusts, names the host, and lasts."""
-    leaf, authority = _certificate(facts, "certificate"), _certificate(facts, "authority")
-    wanted = f"signed by the cluster's authority, for {overlay.settings.name}, at least {RENEW_DAYS} days left"
-    try:
-        leaf.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return failed("signed by another authority than the one beside it", wanted)
-    names = _names(leaf)
-    if overlay.settings.name not in names:
-        return failed(f"for {listed(names)}", wanted)
-    days = (leaf.not_valid_after_utc - datetime.now(UTC)).days
-    if (mode := facts.text("key_mode")) != "600 root:root":
-        return failed(f"a key with mode and owner {mode}", f"{wanted}; a key that only root can read")
-    return (ok if days >= RENEW_DAYS else failed)(f"{days} days left", wanted)
+    return judge_pair(facts, "", names=(overlay.settings.name,))
 
 
 def one_authority(facts: HostFacts, overlay: Overlay) -> Verdict:
     """All hosts trust the master's authority."""
-    mine = _certificate(facts, "authority").fingerprint
+    mine = read_certificate(facts, "authority")
     if overlay.master is None:
         return note("the master was not inspected", todo="select the master, too")
-    algorithm = x509.load_pem_x509_certificate(overlay.master.text("authority").encode()).signature_hash_algorithm
-    if algorithm is None:
-        raise ValueError("the master's authority has no signature hash")
-    theirs = _certificate(overlay.master, "authority").fingerprint(algorithm)
-    return ok("the master's") if mine(algorithm) == theirs else failed("another one than the master's")
+    same = mine == read_certificate(overlay.master, "authority")
+    return ok("the master's") if same else failed("another one than the master's")
 
 
 def answers(name: str) -> Rule[Overlay]:
@@ -185,21 +166,6 @@ def _chassis(facts: HostFacts) -> dict[str, set[str]]:
     for row in rows(facts.text("chassis"), "chassis"):
         have.setdefault(str(row["chassis_name"]), set()).add(str(row["ip"]))
     return have
-
-
-def _certificate(facts: HostFacts, name: str) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(facts.text(name).encode(errors="replace"))
-    except ValueError:
-        raise ValueError(f"the file with the {name} is missing or holds no certificate") from None
-
-
-def _names(leaf: x509.Certificate) -> list[str]:
-    try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return names.get_values_for_type(x509.DNSName)
 
 
 _AGAIN = "python -m runbooks.task {} --host NAME"

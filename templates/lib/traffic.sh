@@ -99,9 +99,12 @@ _traffic_port_remove() {
 
 # traffic_port_gone: neither the OVS port nor the namespace is left.
 traffic_port_gone() {
+  local status
   _traffic_begin 'traffic port gone' || return 0
   if ! hash ovs-vsctl 2>/dev/null; then _report ok; return; fi
-  if ! _do _traffic_port_remove; then
+  _do _traffic_port_remove
+  status=$?
+  if ((status)); then
     _last "$STEPS_FOLDER/output"
     OUTPUT=$REPLY
     # An Open vSwitch that is down is somebody else's finding, unless there is a port to take out of it.
@@ -116,18 +119,23 @@ traffic_port_gone() {
   _report ok
 }
 
-# traffic_ping COUNT ADDRESS:BYTES...: from the namespace, ping all of them at once; each is an IP packet of BYTES that
-# must not be fragmented, and is sent COUNT times once the address has answered, or has not for 5 seconds: the flows to
-# a port that is new take a moment to reach every node. Facts "ping ADDRESS:BYTES": ANSWERS/COUNT, and in words
-# what else came back.
+# traffic_ping COUNT ADDRESS:BYTES...: from the namespace; see _traffic_pings.
 traffic_ping() {
-  local said target words
   _traffic_begin "ping $(($# - 1)) times $1" || return 0
   if [[ ! -e /run/netns/$TRAFFIC_NAMESPACE ]]; then
     MESSAGE="there is no network namespace $TRAFFIC_NAMESPACE: the port is not open"
     _fail
   fi
-  if ! said=$(_traffic_perl "$@"); then
+  _traffic_pings "$TRAFFIC_NAMESPACE" "$@"
+  _report ok
+}
+# _traffic_pings NAMESPACE COUNT ADDRESS:BYTES...: ping all of them at once; each is an IP packet of BYTES that
+# must not be fragmented, and is sent COUNT times once the address has answered, or has not for 5 seconds: the flows to
+# a port that is new take a moment to reach every node. Facts "ping ADDRESS:BYTES": ANSWERS/COUNT, and in words
+# what else came back.
+_traffic_pings() {
+  local said target words
+  if ! said=$(_traffic_inside "$1" perl -e "$TRAFFIC_PERL" "${@:2}"); then
     # shellcheck disable=SC2034  # read by _report
     MESSAGE='the pings could not be sent' OUTPUT=$said
     _fail
@@ -136,15 +144,14 @@ traffic_ping() {
     # A warning of Perl's is not an answer.
     if [[ $target =~ ^[0-9.]+:[0-9]+$ ]]; then _fact "ping $target" "$words"; fi
   done <<<"$said"
-  _report ok
 }
-# _traffic_perl WORDS: run the program without the descriptors of the step lines and of the lock. Perl, as ping is not
-# on every host and perl-base is Essential on Debian and Ubuntu.
-_traffic_perl() {
+# _traffic_inside NAMESPACE WORDS: run a program without the descriptors of the step lines and of the lock. Perl, as
+# ping is not on every host and perl-base is Essential on Debian and Ubuntu.
+_traffic_inside() {
   (
     exec {STEPS_FD}>&-
     if [[ -n ${STEPS_LOCK:-} ]]; then exec {STEPS_LOCK}>&-; fi
-    exec nsenter --net="/run/netns/$TRAFFIC_NAMESPACE" perl -e "$TRAFFIC_PERL" "$@"
+    exec nsenter --net="/run/netns/$1" "${@:2}"
   ) 2>&1 </dev/null
 }
 

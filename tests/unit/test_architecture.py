@@ -14,7 +14,10 @@ from runbooks import bootstrap, verify
 ROOT = TEMPLATES.parent
 TASKS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.stem not in {"__init__", "run_script"})
 BODIES = sorted((TEMPLATES / "linux").glob("*.sh.j2"))
-LOOKING = {"gather", "listen", "unlisten", "probe", "inspect_overlay", "inspect_chassis", "show_file"}
+LOOKING = {
+    *("gather", "listen", "unlisten", "probe", "show_file", "inspect_overlay", "inspect_chassis"),
+    *("inspect_node", "inspect_health", "inspect_pairs", "inspect_name", "inspect_deployment"),
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -18,7 +18,8 @@ from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.pki.authority import Authority, create_authority
 from plugins.pki.issue import issue_leaf
 from plugins.pki.keys import new_key
-from plugins.pki.profiles import AUTHORITIES, LEAVES, Names
+from plugins.pki.profiles import Names
+from plugins.pki.table import AUTHORITIES, LEAVES
 
 ADDRESSES = {"master": IPv4Address("10.78.0.2"), "linux-1": IPv4Address("10.78.0.3")}
 CHASSIS = {"master": "4600a39f-eabf-5fd2-9c26-5a92afcf54f5", "linux-1": "4287936d-8e41-5f54-ab62-65af1788b05a"}
@@ -170,10 +171,10 @@ def test_what_is_wrong_is_seen_and_nothing_else(check: str, changes: dict[str, s
 
 
 def test_a_certificate_that_names_its_authority_only() -> None:
-    """The CA's own certificate in a leaf's place has no alternative names: a finding and not a mistake."""
+    """The CA's own certificate in a leaf's place has no alternative names: its own name is shown."""
     mine = facts("linux-1")
     found = judged("linux-1", mine | {"certificate": mine["authority"]})["certificate"]
-    assert (found.status, found.seen) == (Grade.FAILED, "for none")
+    assert (found.status, found.seen) == (Grade.FAILED, "for OVN CA of lab0")
 
 
 def test_who_trusts_another_authority() -> None:

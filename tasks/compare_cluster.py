@@ -1,0 +1,33 @@
+"""Judge one node's part of the cluster, by what was found there. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nornir.core.task import Task
+
+from plugins.checks.facts import HostFacts
+from plugins.checks.model import REMEDY, judge_all
+from plugins.context import context_of
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.kubernetes import names_of, node_hosts
+from plugins.steps import StepsResult
+
+
+def compare_cluster(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
+    """Judge this host by every check of a node; `gathered` are the results of gather_cluster by host."""
+    from plugins.checks.kubernetes import Node, rules_for  # noqa: PLC0415  # X.509 is slow to import
+
+    context, settings = context_of(task), host_settings(task.host)
+    node = Node(
+        settings=settings,
+        cluster=context.cluster,
+        names=names_of(task),
+        version=context.release.version("kubelet"),
+        workers=len(node_hosts(task, (Role.LINUX,))),
+    )
+    judged = judge_all(rules_for(settings.role), HostFacts(gathered[task.host.name].facts), node)
+    result = StepsResult(task.host, tuple(check.step() for check in judged))
+    result.todo = REMEDY if result.failed else ""
+    return result

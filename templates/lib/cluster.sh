@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# What a cluster looks like from one of its hosts. Changes nothing.
+# needs inspect.sh
+# needs kubernetes.sh
+
+# inspect_node KUBECONFIG NODE SERVICE...: facts for the checks of a node: its services, what the API says of it, and
+# what its kubelet says of itself.
+NODE_PARTS='{.metadata.labels}{"\n"}{.spec.taints}{"\n"}{.status.addresses}{"\n"}{.status.conditions}{"\n"}{.status.nodeInfo.kubeletVersion}'
+inspect_node() {
+  local text labels='' taints='' addresses='' conditions='' version=''
+  _begin 'inspect node'
+  if ! _needs kubectl; then _fail; fi
+  _inspect_services "${@:3}"
+  if text=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$NODE_PARTS" 2>&1); then
+    { IFS= read -r labels; IFS= read -r taints; IFS= read -r addresses; IFS= read -r conditions; IFS= read -r version; } <<<"$text"
+    _fact node_labels "$labels"
+    _fact node_taints "$taints"
+    _fact node_addresses "$addresses"
+    _fact node_conditions "$conditions"
+    _fact node_version "$version"
+  else
+    _fact node_error "${text##*$'\n'}"
+  fi
+  _report ok
+}
+
+# inspect_health NAME URL [AUTHORITY [CERTIFICATE KEY]]: fact health_NAME: well, or what was said instead.
+inspect_health() {
+  local words curl=(curl --silent --show-error --output /dev/null --fail --max-time 10 --noproxy '*')
+  _begin "inspect $1"
+  if ! _needs curl; then _fail; fi
+  if [[ -n ${3-} ]]; then curl+=(--cacert "$3"); fi
+  if [[ -n ${4-} ]]; then curl+=(--cert "$4" --key "$5"); fi
+  words=$("${curl[@]}" -- "$2" 2>&1) && words=well
+  _fact "health_$1" "$words"
+  _report ok
+}
+
+# inspect_pairs [NAME CERTIFICATE KEY AUTHORITY]...: facts certificate_NAME, authority_NAME, key_mode_NAME. Certificates
+# are told whole; of a key only who may read it.
+inspect_pairs() {
+  local text
+  _begin "inspect certificates"
+  while (($# > 0)); do
+    text=''
+    if [[ -r $2 ]]; then IFS= read -r -d '' text <"$2"; fi
+    _fact "certificate_$1" "${text:0:65536}"
+    text=''
+    if [[ -r $4 ]]; then IFS= read -r -d '' text <"$4"; fi
+    _fact "authority_$1" "${text:0:65536}"
+    _fact "key_mode_$1" "$(stat -c '%a %U:%G' -- "$3" 2>&1)"
+    shift 4
+  done
+  _report ok
+}
+
+# inspect_name SERVER NAME: fact name: the address that the DNS server has for a name, or what it said instead.
+inspect_name() {
+  _begin "inspect name $2"
+  _fact name "$(_name_perl "$@")"
+  _report ok
+}
+_name_perl() { perl -e "$NAME_PERL" "$@" 2>&1 </dev/null; }
+
+# Without a library: dig is not on every host. Asked three times, as UDP may be lost. No single quote may stand in it.
+# shellcheck disable=SC2016  # the variables are Perl's
+NAME_PERL='
+use strict; use warnings;
+use Socket;
+
+my ($server, $name) = @ARGV;
+# RFC 1035, 4.1: one question for an A record, with recursion.
+my $question = join("", map { chr(length) . $_ } split /\./, $name) . "\0" . pack("nn", 1, 1);
+my $query = pack("n6", $$ & 0xffff, 0x100, 1, 0, 0, 0) . $question;
+socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname("udp") // 17) or die "socket: $!\n";
+connect($socket, pack_sockaddr_in(53, inet_aton($server))) or die "connect: $!\n";
+for (1 .. 3) {
+  send($socket, $query, 0);
+  my $bits = "";
+  vec($bits, fileno $socket, 1) = 1;
+  next if select($bits, undef, undef, 2) <= 0;
+  if (!defined recv($socket, my $answer, 4096, 0)) { print "$server says: $!\n"; exit }
+  else { print told($answer), "\n"; exit }
+}
+print "no answer from $server\n";
+
+sub told {
+  my $answer = shift;
+  my ($id, $flags, undef, $answers) = unpack "n6", $answer;
+  return "an answer to another question" if length $answer < 12 || $id != ($$ & 0xffff);
+  return "error " . ($flags & 15) . " from the DNS server" if $flags & 15;
+  my $at = 12 + length $question;
+  for (1 .. $answers) {
+    $at += 1 + ord(substr $answer, $at, 1) while ord(substr $answer, $at, 1) && ord(substr $answer, $at, 1) < 192;
+    $at += ord(substr $answer, $at, 1) ? 2 : 1;
+    my ($type, undef, undef, $length) = unpack "nnNn", substr $answer, $at;
+    return inet_ntoa(substr $answer, $at + 10, 4) if $type == 1 && $length == 4;
+    $at += 10 + $length;
+  }
+  return "no address";
+}
+'
+
+# inspect_deployment KUBECONFIG NAMESPACE NAME: fact deployment_NAME: how many pods are available, and how many wanted.
+inspect_deployment() {
+  local text
+  _begin "inspect $3"
+  if ! _needs kubectl; then _fail; fi
+  text=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get deployment -n "$2" "$3" \
+    -o 'jsonpath={.status.availableReplicas}/{.spec.replicas}' 2>&1) || text=${text##*$'\n'}
+  _fact "deployment_$3" "$text"
+  _report ok
+}
