@@ -13,6 +13,7 @@ from plugins.checks.expected import TOOLS, Expected, tunnel_mtu
 from plugins.checks.facts import HostFacts
 from plugins.checks.host import HOST_RULES
 from plugins.checks.model import REMEDY, Check, Grade, judge_all
+from plugins.checks.node import RIVALS
 from plugins.connections import shell_of
 from plugins.context import context_of
 from plugins.inventory import host_settings
@@ -40,6 +41,8 @@ def check_host(task: Task) -> StepsResult:
         modules=expected.modules,
         packages=expected.packages,
         ports=expected.ports,
+        kubernetes=expected.cluster.kubernetes,
+        rivals=tuple(RIVALS),
         token=token,
         seconds=LISTEN_SECONDS,
     )

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from nornir.core.task import Task
 
 from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
-from plugins.checks.expected import GENEVE_PORT
+from plugins.checks.expected import GENEVE_PORT, KUBELET_PORT
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import REMEDY, judge_all
-from plugins.checks.reach import REACH_RULES, expected_probes, plan
+from plugins.checks.reach import REACH_RULES, Ports, expected_probes, plan
 from plugins.context import context_of
 from plugins.inventory import host_settings
-from plugins.inventory.model import Role
+from plugins.inventory.model import ClusterSettings, Role
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
@@ -30,16 +30,15 @@ def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResul
         return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
     me = ring.members[ring.places[task.host.name]]
     cluster = Cluster(me, ring)
-    settings = context_of(task).cluster
-    ports = (f"tcp:{settings.northbound_port}", f"tcp:{settings.southbound_port}"), f"udp:{GENEVE_PORT}"
-    reach = plan(cluster, *ports)
+    ports = _ports(context_of(task).cluster)
+    reach = plan(cluster, ports)
     result = run_script(
         task,
         "linux/check_network.sh.j2",
         name=me.name,
         targets=[probe.target for probe in reach.probes],
         token=me.facts.texts["listen_token"],
-        expected=expected_probes(cluster, *ports),
+        expected=expected_probes(cluster, ports),
     )
     if result.failed:
         return result
@@ -49,6 +48,13 @@ def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResul
     judged = StepsResult(task.host, (*result.steps, *checks), result.facts)
     judged.todo = REMEDY if judged.failed else ""
     return judged
+
+
+def _ports(settings: ClusterSettings) -> Ports:
+    databases, tunnel = (f"tcp:{settings.northbound_port}", f"tcp:{settings.southbound_port}"), f"udp:{GENEVE_PORT}"
+    if not settings.kubernetes:
+        return Ports(databases, tunnel)
+    return Ports((*databases, f"tcp:{settings.api_port}"), tunnel, (KUBELET_PORT,))
 
 
 def _members(task: Task, gathered: Mapping[str, StepsResult]) -> tuple[Member, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -10,6 +11,7 @@ from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.releases import Release, Requirements
 
 GENEVE_PORT = 6081  # UDP; IANA's, RFC 8926
+KUBELET_PORT = "tcp:10250"
 # Outer IPv4 20, UDP 8, Geneve 8 with OVN's one option 8, inner Ethernet 14.
 GENEVE_OVERHEAD = 58
 # What a pod must be able to send in one packet, and what a cloud with an MTU of 1460 still has room for.
@@ -30,7 +32,7 @@ class Expected:
     @property
     def packages(self) -> tuple[str, ...]:
         """What will be installed here: NAME or NAME=VERSION."""
-        return self.release.packages.get(self.settings.role, ())
+        return self.release.packages_for(self.settings.role, kubernetes=self.cluster.kubernetes)
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -51,10 +53,14 @@ class Expected:
         return f"tcp:{self.cluster.northbound_port}", f"tcp:{self.cluster.southbound_port}"
 
     @property
-    def ports(self) -> tuple[str, ...]:
-        """Ports that this host will serve."""
-        served = self.databases if self.settings.role is Role.MASTER else ()
-        return *served, f"udp:{GENEVE_PORT}"
+    def ports(self) -> Mapping[str, str]:
+        """Ports that this host will serve, each with the program that does; none where the kernel or OVS does."""
+        master = self.settings.role is Role.MASTER
+        served = dict.fromkeys(self.databases, "ovsdb-server") if master else {}
+        if self.cluster.kubernetes:
+            api = {f"tcp:{self.cluster.api_port}": "kube-apiserver", "tcp:2379": "etcd", "tcp:2380": "etcd"}
+            served |= (api if master else {}) | {KUBELET_PORT: "kubelet"}
+        return served | {f"udp:{GENEVE_PORT}": ""}
 
 
 def tunnel_nic(facts: HostFacts, wanted: str | None) -> Nic | None:

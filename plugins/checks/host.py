@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plugins.checks import network, packages, system
+from plugins.checks import network, node, packages, system
 from plugins.checks.expected import Expected
 from plugins.checks.model import Rule
 
-HOST_RULES: tuple[Rule[Expected], ...] = (*system.RULES, *packages.RULES, *network.RULES)
+HOST_RULES: tuple[Rule[Expected], ...] = (*system.RULES, *packages.RULES, *network.RULES, *node.RULES)

@@ -74,24 +74,22 @@ def mtu(facts: HostFacts, expected: Expected) -> Verdict | None:
 
 
 def ports(facts: HostFacts, expected: Expected) -> Verdict:
-    """What OVN will listen on is free, or OVN's already."""
+    """What OVN and Kubernetes will listen on is free, or theirs already."""
     ovs = bool(facts.may_be_empty("ovn_encap_ip") or facts.may_be_empty("system_id"))
     seen, strangers = [], []
-    for port in expected.ports:
+    for port, program in expected.ports.items():
         holder = facts.listen(port).holder
         if holder:
             seen.append(f"{port} in use by {holder}")
-        if holder and not _is_ovn(port, holder, ovs=ovs):
+        if holder and not (holder == program if program else _is_tunnel(holder, ovs=ovs)):
             strangers.append(port)
-    wanted = f"{', '.join(expected.ports)} free, or OVN's own"
+    wanted = f"{', '.join(expected.ports)} free, or the cluster's own"
     if strangers:
         return failed(", ".join(seen), wanted, f"stop what listens on {', '.join(strangers)} (ss -lntup)")
     return ok(", ".join(seen) or "free", wanted)
 
 
-def _is_ovn(port: str, holder: str, *, ovs: bool) -> bool:
-    if port.startswith("tcp:"):
-        return holder == "ovsdb-server"
+def _is_tunnel(holder: str, *, ovs: bool) -> bool:
     # Any tunnel device of the kernel's holds it in the same way; where Open vSwitch is, it is taken for its own.
     return holder == "ovs-vswitchd" or holder.startswith("Open vSwitch") or (ovs and holder == "the kernel")
 
@@ -150,7 +148,12 @@ RULES: tuple[Rule[Expected], ...] = (
         "raise the NIC's MTU",
         mtu,
     ),
-    Rule("port-in-use", "the ports that OVN will listen on are free, or OVN's own", "stop what listens there", ports),
+    Rule(
+        "port-in-use",
+        "the ports that OVN will listen on are free, or the cluster's own",
+        "stop what listens there",
+        ports,
+    ),
     Rule(
         "datapath",
         "the release's kernel modules (datapath: system), or /dev/net/tun (datapath: netdev)",

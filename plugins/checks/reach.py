@@ -57,40 +57,52 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What one host probes: `databases` of the master, `tunnels` of the master and the neighbours, small and full."""
+class Ports:
+    """What is probed: `master` ports of the master, `tunnel` of everybody, `node` of all by the master, if any."""
 
-    databases: tuple[Probe, ...] = ()
+    master: tuple[str, ...]
+    tunnel: str
+    node: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one host probes: `master` ports, `tunnels` of master and neighbours, small and full, and `nodes`."""
+
+    master: tuple[Probe, ...] = ()
     tunnels: tuple[Probe, ...] = ()
     full: tuple[Probe, ...] = ()
+    nodes: tuple[Probe, ...] = ()
 
     @property
     def probes(self) -> tuple[Probe, ...]:
         """All that are really asked."""
-        return tuple(probe for probe in (*self.databases, *self.tunnels, *self.full) if not probe.reason)
+        return tuple(probe for probe in (*self.master, *self.tunnels, *self.full, *self.nodes) if not probe.reason)
 
 
-def plan(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> Reach:
+def plan(cluster: Cluster, ports: Ports) -> Reach:
     """Decide what `cluster.me` probes."""
     me, ring = cluster.me, cluster.ring
     masters = [master for master in ring.masters if master.name != me.name]
     peers = {member.name: member for member in (*masters, *ring.neighbours(me.name))}
-    tunnels = tuple(_probe(peer, tunnel_port) for peer in peers.values())
+    tunnels = tuple(_probe(peer, ports.tunnel) for peer in peers.values())
     return Reach(
-        databases=tuple(_probe(master, port) for master in masters for port in database_ports if not me.master),
+        master=tuple(_probe(master, port) for master in masters for port in ports.master if not me.master),
         tunnels=tunnels,
         full=tuple(_full(me, probe) for probe in tunnels if not probe.reason),
+        nodes=tuple(_probe(other, port) for other in cluster.others for port in ports.node if me.master),
     )
 
 
-def expected_probes(cluster: Cluster, database_ports: tuple[str, ...], tunnel_port: str) -> list[str]:
+def expected_probes(cluster: Cluster, ports: Ports) -> list[str]:
     """Name all probes that others make of `cluster.me`, as words for the verb `unlisten`."""
     me, ring = cluster.me, cluster.ring
-    askers = cluster.others if me.master else ring.neighbours(me.name)
+    near = {member.name: member for member in (*ring.masters, *ring.neighbours(me.name)) if member.name != me.name}
+    askers = cluster.others if me.master else tuple(near.values())
     return [
         probe.expectation(asker.name)
         for asker in askers
-        for probe in plan(Cluster(asker, ring), database_ports, tunnel_port).probes
+        for probe in plan(Cluster(asker, ring), ports).probes
         if probe.to.name == me.name and probe.token
     ]
 
@@ -130,13 +142,18 @@ def _judged(facts: HostFacts, probes: tuple[Probe, ...]) -> Verdict | None:
     if bad:
         return failed(listed([*bad, *skipped], 6))
     if skipped:
-        return note(listed(skipped, 6), todo="what OVN has already is looked at when the overlay is verified")
+        return note(listed(skipped, 6), todo="what has its port already is looked at when the cluster is verified")
     return ok(f"open: {listed([probe.words for probe in probes], 4)}")
 
 
-def databases(facts: HostFacts, reach: Reach) -> Verdict | None:
-    """A chassis reaches the master's databases."""
-    return _judged(facts, reach.databases)
+def master(facts: HostFacts, reach: Reach) -> Verdict | None:
+    """A chassis reaches the master's databases, and a node the API."""
+    return _judged(facts, reach.master)
+
+
+def nodes(facts: HostFacts, reach: Reach) -> Verdict | None:
+    """The API reaches every kubelet, for logs and for commands in pods."""
+    return _judged(facts, reach.nodes)
 
 
 def tunnels(facts: HostFacts, reach: Reach) -> Verdict | None:
@@ -152,10 +169,16 @@ def path_mtu(facts: HostFacts, reach: Reach) -> Verdict | None:
 
 REACH_RULES: tuple[Rule[Reach], ...] = (
     Rule(
-        "reach-databases",
-        "the master's database ports open from every other host",
+        "reach-master",
+        "the ports of the master's databases and API open from every other host",
         "let these ports through: firewalls, security groups; wrong-answer: is another machine at that address?",
-        databases,
+        master,
+    ),
+    Rule(
+        "reach-kubelets",
+        "TCP 10250 (the kubelet) of every other host open from the master",
+        "let TCP 10250 through from the master: firewalls, security groups",
+        nodes,
     ),
     Rule(
         "reach-tunnels",

@@ -29,11 +29,16 @@ def tools(facts: HostFacts, _: Expected) -> Verdict:
 
 
 def system(facts: HostFacts, expected: Expected) -> Verdict:
-    """The release knows the packages of some operating systems only."""
+    """The release knows the packages of some operating systems only, and Kubernetes runs on fewer."""
+    kubernetes = expected.cluster.kubernetes
     name, version = facts.text("os_id"), facts.texts.get("os_version", "").strip()
-    platforms = [f"{each.id} {number}" for each in expected.release.platforms for number in each.versions]
-    seen, wanted = f"{name} {version or '(no version: testing or unstable)'}", f"one of {', '.join(platforms)}"
-    return (ok if expected.release.supports(name, version) else failed)(seen, wanted)
+    seen = f"{name} {version or '(no version: testing or unstable)'}"
+    platforms = expected.release.platforms_for(kubernetes=kubernetes)
+    if seen in platforms:
+        return ok(seen, f"one of {', '.join(platforms)}")
+    overlay = kubernetes and seen in expected.release.platforms_for(kubernetes=False)
+    todo = "reinstall the host; or write kubernetes: false in the defaults, for the overlay alone" if overlay else ""
+    return failed(seen, f"one of {', '.join(platforms)}{', for Kubernetes' if kubernetes else ''}", todo)
 
 
 def systemd(facts: HostFacts, _: Expected) -> Verdict:

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What a host is and has, as facts. Nothing here changes anything, and what is asked for is read with as few
 # forks as possible: /proc, /sys and /etc by builtins, each tool at most once.
+# needs nodefacts.sh
 
 # gather NAME[=WORDS]...: one fact each, in this order. A fact that cannot be told is left out: what reads
 # the facts must say so. WORDS are separated by spaces. Another fact NAME is another function _gather_NAME that sets

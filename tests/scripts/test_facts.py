@@ -50,6 +50,8 @@ def preflight(packages: tuple[str, ...] = PACKAGES) -> str:
             "modules": ("openvswitch", "no_such_module"),
             "packages": packages,
             "ports": ("tcp:6641", "udp:6081"),
+            "kubernetes": True,
+            "rivals": ("no-such-package",),
             "token": "c0ffee",
             "seconds": 1,
         },

@@ -46,10 +46,19 @@ GOOD = {
     "packages_unfinished": "",
     "package_lock": "",
     "time_synchronised": "yes",
+    "swap": "",
+    "cgroup_version": "2",
+    "installed_packages": "",
+    "nameservers": "10.142.0.1",
+    "cluster_traces": "",
     "clock": "1800000000000000",
     "clock_earliest": "1799999999990000",
     "clock_latest": "1800000000010000",
     "listen udp:6081": "listening",
+    "listen tcp:10250": "listening",
+    "listen tcp:6443": "listening",
+    "listen tcp:2379": "listening",
+    "listen tcp:2380": "listening",
     "listen tcp:6641": "listening",
     "listen tcp:6642": "listening",
     "listen_token": "0123abcd",
@@ -63,6 +72,8 @@ JOINED = {
     "ovn_remote": "ssl:10.142.0.2:6642",
     "ovn_encap_ip": "10.142.0.3",
     "listen udp:6081": "in-use the kernel",
+    "listen tcp:10250": "in-use kubelet",
+    "cluster_traces": "/etc/kubernetes/kubelet.kubeconfig https://10.142.0.2:6443",
 }
 
 
@@ -81,6 +92,8 @@ def expected(**settings: object) -> Expected:
             {
                 "name": "current",
                 "platforms": [{"id": "debian", "versions": ["12", "13"]}, {"id": "ubuntu", "versions": ["24.04"]}],
+                "kubernetes_platforms": [{"id": "debian", "versions": ["13"]}, {"id": "ubuntu", "versions": ["24.04"]}],
+                "kubernetes_packages": {"master": [], "linux": []},
                 "packages": {
                     "master": ["openvswitch-switch", "ovn-host", "ovn-central"],
                     "linux": ["openvswitch-switch", "ovn-host"],
@@ -129,6 +142,9 @@ def test_a_master_that_runs_ovn_passes_every_check():
         "packages": "openvswitch-switch installed 1\novn-host installed 1\novn-central installed 1",
         "listen tcp:6641": "in-use ovsdb-server",
         "listen tcp:6642": "in-use ovsdb-server",
+        "listen tcp:6443": "in-use kube-apiserver",
+        "listen tcp:2379": "in-use etcd",
+        "cluster_traces": "/var/lib/etcd/master-1/member etcd\n/var/lib/etcd/default/member etcd",
         "listen udp:6081": "in-use Open vSwitch (userspace datapath)",
     }
     checks = judged(changes, name="master-1", role="master", address=MASTER)
@@ -139,7 +155,8 @@ def test_a_master_that_runs_ovn_passes_every_check():
 # The check, what is different on the host (or in the inventory, after "inventory:"), what the message must tell.
 BAD: list[tuple[str, dict[str, str], str]] = [
     ("tools", {"tools": "flock -\ntimeout /bin/t\nperl -\nip /sbin/ip"}, "no flock, perl.*util-linux"),
-    ("os", {"os_id": "ubuntu", "os_version": "20.04"}, "seen ubuntu 20.04; wanted one of debian 12, debian 13, ubuntu"),
+    ("os", {"os_id": "ubuntu", "os_version": "20.04"}, "seen ubuntu 20.04; wanted one of debian 13, ubuntu 24.04"),
+    ("os", {"os_version": "12"}, "seen debian 12; wanted .*, for Kubernetes; .* or write kubernetes: false"),
     ("os", {"os_version": ""}, "no version: testing or unstable"),
     ("systemd", {"systemd": "no"}, "another process 1"),
     ("cpus", {"cpus": "1"}, "seen 1 CPUs; wanted at least 2 CPUs"),
@@ -189,6 +206,20 @@ BAD: list[tuple[str, dict[str, str], str]] = [
     ),
     ("foreign-cluster", {"ovn_remote": "unix:/var/run/ovn/ovnsb_db.sock"}, "ovn-remote unix:"),
     ("foreign-cluster", {"ovn_remote": "ssl:10.142.0.2:6642,ssl:10.142.0.4:6642"}, "seen ovn-remote ssl:10.142.0.4"),
+    ("port-in-use", {"listen tcp:10250": "in-use k3s"}, "tcp:10250 in use by k3s"),
+    ("swap", {"swap": "/dev/sda2\n/swapfile"}, "seen /dev/sda2, /swapfile; wanted no swap; swapoff -a"),
+    ("cgroups", {"cgroup_version": "1"}, "seen version 1; .*failCgroupV1"),
+    ("container-runtime", {"installed_packages": "containerd.io 2.1\nkubelet 1.30"}, "containerd.io .* kubelet"),
+    ("name-servers", {"nameservers": "127.0.0.53"}, "127.0.0.53, on the host's loopback.*systemd-resolved"),
+    (
+        "existing-cluster",
+        {
+            "cluster_traces": "/etc/kubernetes/kubelet.conf https://10.9.9.9:6443\n"
+            "/etc/kubernetes/manifests/a.yaml static-pod"
+        },
+        "seen https://10.9.9.9:6443 ./etc/kubernetes/kubelet.conf., /etc/kubernetes/manifests/a.yaml; wanted no trace",
+    ),
+    ("existing-cluster", {"cluster_traces": "/var/lib/etcd/linux-1/member etcd"}, "seen /var/lib/etcd/linux-1/member"),
 ]
 
 
@@ -220,6 +251,7 @@ NOTES: list[tuple[str, dict[str, str], str]] = [
         "openvswitch-switch not in the package lists; sources answer, but not https://b b port 443: no answer in 5 s",
     ),
     ("package-state", {"packages_unfinished": "iF foo 1\niHR bar 2"}, "left in the middle: foo, bar"),
+    ("name-servers", {"nameservers": ""}, "seen none"),
     ("package-state", {"package_lock": "412 unattended-upgr"}, "the lock held by unattended-upgr .process 412"),
 ]
 
@@ -251,9 +283,14 @@ READS = {
     "nic": ["nics", "default_nic", "default_gateway"],
     "nic-manager": ["nics", "default_nic"],
     "mtu": ["nics", "default_nic"],
-    "port-in-use": ["listen udp:6081", "ovn_encap_ip"],
+    "port-in-use": ["listen udp:6081", "listen tcp:10250", "ovn_encap_ip"],
     "datapath": ["modules"],
     "foreign-cluster": ["ovn_remote"],
+    "swap": ["swap"],
+    "cgroups": ["cgroup_version"],
+    "container-runtime": ["installed_packages"],
+    "name-servers": ["nameservers"],
+    "existing-cluster": ["cluster_traces"],
 }
 
 
@@ -296,6 +333,9 @@ def test_a_garbled_fact_never_crashes(fact: str, garbage: str):
         ("package-source", "packages", "openvswitch-switch installed 1"),
         ("package-source", "packages", "openvswitch-switch fine 1\novn-host fine 1"),
         ("package-state", "packages_unfinished", "iF"),
+        ("cgroups", "cgroup_version", "two"),
+        ("name-servers", "nameservers", "10.0.0.1 here"),
+        ("existing-cluster", "cluster_traces", "/etc/kubernetes"),
     ],
 )
 def test_a_garbled_fact_fails_the_check_that_reads_it(name: str, fact: str, garbage: str):
@@ -338,3 +378,28 @@ def test_without_a_bridge_any_manager_will_do():
 def test_the_userspace_datapath_needs_no_kernel_module():
     """With datapath: netdev only the TUN device counts."""
     assert judged({"modules": ""}, datapath="netdev")["datapath"].status is Grade.OK
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "field"),
+    [
+        ("swap", {"swap": "/swapfile"}, {"failSwapOn": False}),
+        ("cgroups", {"cgroup_version": "1"}, {"failCgroupV1": False}),
+    ],
+)
+def test_what_the_inventory_tells_the_kubelet_to_bear_stops_nobody(check, changes, field):
+    """The kubelet starts there, as it was told to."""
+    assert judged(changes)[check].status is Grade.FAILED
+    assert judged(changes, kubelet=field)[check].status is not Grade.FAILED
+
+
+def test_an_overlay_alone_asks_nothing_about_kubernetes():
+    """Neither its checks nor its ports nor the platforms that only it lacks."""
+    texts = {name: text for name, text in GOOD.items() if "10250" not in name} | {"os_version": "12"}
+    sound = expected()
+    overlay = Expected(
+        sound.settings, sound.cluster.model_copy(update={"kubernetes": False}), sound.release, sound.master
+    )
+    checks = {check.id: check for check in judge_all(HOST_RULES, HostFacts(texts), overlay)}
+    assert {check.status for check in checks.values()} == {Grade.OK}
+    assert not checks.keys() & {"swap", "cgroups", "container-runtime", "name-servers", "existing-cluster"}

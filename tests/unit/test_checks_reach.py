@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from plugins.checks.cluster import Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
-from plugins.checks.reach import REACH_RULES, Reach, expected_probes, plan
+from plugins.checks.reach import REACH_RULES, Ports, Reach, expected_probes, plan
 
-DATABASES, TUNNEL = ("tcp:6641", "tcp:6642"), "udp:6081"
+MASTER, TUNNEL, NODE = ("tcp:6641", "tcp:6642", "tcp:6443"), "udp:6081", "tcp:10250"
+PORTS = Ports(MASTER, TUNNEL, (NODE,))
 
 
 def member(number: int, **changes: str) -> Member:
     """Host h<number>, listening; h0 is the master. Underscores in the keys of `changes` stand for spaces."""
-    texts = {f"listen {port}": "listening" for port in (*DATABASES, TUNNEL)}
+    texts = {f"listen {port}": "listening" for port in (*MASTER, TUNNEL, NODE)}
     texts |= {"listen_token": f"t{number}", "tunnel_mtu": "1500"}
     texts |= {name.replace("listen_", "listen ", 1) if ":" in name else name: text for name, text in changes.items()}
     return Member(f"h{number}", IPv4Address(0x0A000001 + number), number == 0, HostFacts(texts))
@@ -29,7 +30,7 @@ def ring(count: int) -> tuple[Member, ...]:
 
 
 def planned(members: tuple[Member, ...], number: int) -> Reach:
-    return plan(Cluster(members[number], Ring(members)), DATABASES, TUNNEL)
+    return plan(Cluster(members[number], Ring(members)), PORTS)
 
 
 def judged(reach: Reach, **answers: str) -> dict[str, Check]:
@@ -39,20 +40,30 @@ def judged(reach: Reach, **answers: str) -> dict[str, Check]:
 
 
 def test_a_worker_probes_the_master_and_its_neighbours():
-    """Databases of the master, tunnels of the master and both neighbours, each small and in full size."""
+    """Databases and API of the master, tunnels of the master and both neighbours, each small and in full size."""
     reach = planned(ring(5), 2)
-    assert [probe.target for probe in reach.databases] == ["tcp:10.0.0.1:6641:t0", "tcp:10.0.0.1:6642:t0"]
+    assert [probe.target for probe in reach.master] == [f"tcp:10.0.0.1:{port}:t0" for port in (6641, 6642, 6443)]
+    assert reach.nodes == ()
     assert [probe.to.name for probe in reach.tunnels] == ["h0", "h3", "h1"]
     assert [probe.target for probe in reach.full][:2] == ["udp:10.0.0.1:6081:t0:1500", "udp:10.0.0.4:6081:t3:1500"]
     assert reach.full[0].fact == "probe udp:10.0.0.1:6081:1500"
     assert reach.tunnels[0].fact == "probe udp:10.0.0.1:6081"
 
 
-def test_the_master_probes_its_neighbours_only():
-    """It needs nobody's databases."""
+def test_the_master_probes_its_neighbours_and_every_kubelet():
+    """It needs nobody's databases; logs and commands in pods come through the kubelet of any node."""
     reach = planned(ring(5), 0)
-    assert reach.databases == ()
+    assert reach.master == ()
     assert [probe.to.name for probe in reach.tunnels] == ["h1", "h4"]
+    assert [probe.target for probe in reach.nodes] == [f"tcp:10.0.0.{n + 1}:10250:t{n}" for n in (1, 2, 3, 4)]
+
+
+def test_an_overlay_alone_has_no_kubelets():
+    """Without Kubernetes nobody asks for its ports."""
+    members = ring(3)
+    for me in members:
+        probes = plan(Cluster(me, Ring(members)), Ports(MASTER[:2], TUNNEL)).probes
+        assert {probe.port for probe in probes} <= {*MASTER[:2], TUNNEL}
 
 
 @pytest.mark.parametrize(("count", "names"), [(1, []), (2, ["h0"]), (3, ["h2", "h0"])])
@@ -64,10 +75,10 @@ def test_small_rings(count: int, names: list[str]):
 
 @given(st.integers(2, 30))
 def test_every_link_is_probed_both_ways_and_the_cost_is_bounded(count: int):
-    """Whoever I probe as a neighbour probes me; nobody makes more than 2 + 3 x 2 probes."""
+    """Whoever I probe as a neighbour probes me; a worker makes at most 3 + 3 x 2 probes, the master more."""
     members = ring(count)
     for number, me in enumerate(members):
-        assert len(planned(members, number).probes) <= 8
+        assert len(planned(members, number).probes) <= (9 if number else 4 + count - 1)
         for other in Ring(members).neighbours(me.name):
             back = planned(members, int(other.name[1:])).tunnels
             assert me.name in [probe.to.name for probe in back]
@@ -82,24 +93,24 @@ def test_each_listener_knows_all_probes_that_will_come(count: int):
         for probe in planned(members, number).probes:
             asked[probe.to.name].append(probe.expectation(me.name))
     for me in members:
-        assert sorted(expected_probes(Cluster(me, Ring(members)), DATABASES, TUNNEL)) == sorted(asked[me.name])
+        assert sorted(expected_probes(Cluster(me, Ring(members)), PORTS)) == sorted(asked[me.name])
 
 
 def test_open_ports_pass():
-    """All three checks are ok on a worker; the master has none for databases."""
+    """All checks that apply are ok: a worker asks the master, the master asks the kubelets."""
     assert {id: check.status for id, check in judged(planned(ring(3), 1)).items()} == {  # noqa: A001
-        "reach-databases": Grade.OK,
+        "reach-master": Grade.OK,
         "reach-tunnels": Grade.OK,
         "path-mtu": Grade.OK,
     }
-    assert list(judged(planned(ring(3), 0))) == ["reach-tunnels", "path-mtu"]
+    assert list(judged(planned(ring(3), 0))) == ["reach-kubelets", "reach-tunnels", "path-mtu"]
 
 
 def test_a_closed_port_fails_and_names_the_other_host():
     """The message has the port, the host, its address and the answer; large packets are then not asked for."""
     checks = judged(planned(ring(3), 1), **{"h0 tcp:6642": "timeout", "h2 udp:6081": "refused"})
-    assert checks["reach-databases"].status is Grade.FAILED
-    assert checks["reach-databases"].seen == "TCP 6642 of h0 (10.0.0.1): timeout"
+    assert checks["reach-master"].status is Grade.FAILED
+    assert checks["reach-master"].seen == "TCP 6642 of h0 (10.0.0.1): timeout"
     assert checks["reach-tunnels"].seen == "UDP 6081 of h2 (10.0.0.3): refused"
     assert "firewalls" in checks["reach-tunnels"].step().message
     assert checks["path-mtu"].status is Grade.OK
@@ -109,8 +120,8 @@ def test_a_closed_port_fails_and_names_the_other_host():
 def test_a_wrong_answer_fails():
     """Something else at that address, or in between, answers."""
     checks = judged(planned(ring(2), 1), **{"h0 tcp:6641": "wrong-answer"})
-    assert checks["reach-databases"].status is Grade.FAILED
-    assert "another machine at that address" in checks["reach-databases"].step().message
+    assert checks["reach-master"].status is Grade.FAILED
+    assert "another machine at that address" in checks["reach-master"].step().message
 
 
 def test_large_packets_that_get_lost_fail_the_path_mtu():
@@ -128,19 +139,21 @@ def test_ports_that_ovn_has_already():
     held = {"listen_tcp:6641": "in-use ovsdb-server", "listen_udp:6081": "in-use the kernel"}
     members = (member(0, **held), member(1))
     reach = planned(members, 1)
-    assert [probe.target for probe in reach.probes] == ["tcp:10.0.0.1:6641", "tcp:10.0.0.1:6642:t0"]
+    assert [probe.target for probe in reach.probes] == [
+        *("tcp:10.0.0.1:6641", "tcp:10.0.0.1:6642:t0", "tcp:10.0.0.1:6443:t0")
+    ]
     checks = judged(reach)
-    assert checks["reach-databases"].status is Grade.OK
+    assert checks["reach-master"].status is Grade.OK
     assert checks["reach-tunnels"].status is Grade.NOTE
     assert "UDP 6081 of h0 (10.0.0.1): not asked, in use by the kernel" in checks["reach-tunnels"].seen
-    assert expected_probes(Cluster(members[0], Ring(members)), DATABASES, TUNNEL) == ["h1:tcp:6642"]
+    assert expected_probes(Cluster(members[0], Ring(members)), PORTS) == ["h1:tcp:6642", "h1:tcp:6443"]
 
 
 @pytest.mark.parametrize("text", ["", "perhaps", "in-use"])
 def test_a_peer_whose_listening_is_not_known_is_not_asked(text: str):
     """Its own preflight fails for that; here it is a note."""
     reach = planned((member(0, **{"listen_udp:6081": text}), member(1)), 1)
-    assert [probe.port for probe in reach.probes] == ["tcp:6641", "tcp:6642"]
+    assert [probe.port for probe in reach.probes] == list(MASTER)
     assert judged(reach)["reach-tunnels"].status is Grade.NOTE
 
 
@@ -155,4 +168,4 @@ def test_a_missing_answer_fails():
 def test_a_peer_without_a_known_mtu_gets_small_probes_only():
     """The size of a full packet is not guessed."""
     reach = planned((member(0, tunnel_mtu="?"), member(1)), 1)
-    assert [probe.size for probe in reach.probes] == [None, None, None]
+    assert [probe.size for probe in reach.probes] == [None] * 4

@@ -152,7 +152,7 @@ def test_a_closed_database_port_fails_the_workers(preflight: Callable[..., Prefl
     results = preflight("master-1:firewall:port=tcp/6642").both()
     assert not failed(results["master-1"])
     for name in ("linux-1", "linux-2"):
-        assert "TCP 6642 of master-1 (10.142.0.2): timeout" in failed(results[name])["reach-databases"]
+        assert "TCP 6642 of master-1 (10.142.0.2): timeout" in failed(results[name])["reach-master"]
 
 
 def test_a_host_that_failed_preflight_is_left_out(preflight: Callable[..., Preflight]) -> None:
