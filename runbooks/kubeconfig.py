@@ -1,0 +1,84 @@
+# ruff: noqa: PLC0415 -- --help answers without the inventory's modules
+"""The way into the cluster: `python -m runbooks.kubeconfig` prints it, or writes it into a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plugins.errors import RunbookError, UsageError
+from plugins.settings import ROOT
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+EXAMPLES = """\b
+Examples:
+  python -m runbooks.kubeconfig --output ~/.kube/site-a
+  kubectl --kubeconfig ~/.kube/site-a get nodes
+  kubectl --kubeconfig <(python -m runbooks.kubeconfig -i ~/site-a) get nodes
+
+\b
+Exit status: 0 all well, 1 there is none yet, 2 the command or inventory is wrong."""
+
+
+@app.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+def kubeconfig(
+    *,
+    inventory: Annotated[
+        Path,
+        typer.Option(
+            "-i",
+            "--inventory",
+            metavar="DIR",
+            envvar="OVN_RUNBOOKS_INVENTORY",
+            show_default="inventory/",
+            help="Folder with hosts.yaml and the rest.",
+        ),
+    ] = ROOT / "inventory",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, with mode 0600.")
+    ] = None,
+) -> None:
+    """Print the administrator's kubeconfig, which the stage `access` of the bootstrap has made.
+
+    It holds a private key: whoever has it owns the cluster until the certificate ends, or until the binding
+    ovn-runbooks:administrators is taken away.
+    """
+    from plugins.inventory.model import ClusterSettings
+    from plugins.pki.disk import read_private, write_private
+    from plugins.settings import init, load_settings
+    from plugins.state_files import KUBECONFIG
+
+    settings = load_settings(ROOT / "config.yaml")
+    cluster: ClusterSettings = init(inventory, settings).inventory.defaults.data["cluster"]
+    file = settings.state_folder / cluster.name / KUBECONFIG
+    if not cluster.kubernetes:
+        raise UsageError(f"the cluster {cluster.name} is an overlay alone (kubernetes: false in defaults.yaml)")
+    data = read_private(file)
+    if data is None:
+        print(f"There is no {file} yet: run the bootstrap, or python -m runbooks.task access", file=sys.stderr)
+        raise typer.Exit(1)
+    if output is None:
+        sys.stdout.write(data.decode())
+        return
+    target = output.expanduser()
+    write_private(target, data)
+    print(f"written to {target}; next: kubectl --kubeconfig {target} get nodes", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        app(arguments, standalone_mode=True, prog_name="python -m runbooks.kubeconfig")
+    except RunbookError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
