@@ -107,11 +107,20 @@ class RunPlan:
     work: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Link:
+    """One link of a chain of needs: a stage on a host, and how many seconds it took."""
+
+    stage: str
+    host: str
+    seconds: float
+
+
 @dataclass
 class RunResult:
     """A finished (or interrupted) run; times are timezone-aware.
 
-    `running` maps a host to what ran there when the run was interrupted.
+    `running` maps a host to what ran there when the run was interrupted; `critical_path` is the longest chain of needs.
     """
 
     plan: RunPlan
@@ -120,6 +129,7 @@ class RunResult:
     exit_code: int
     hosts: dict[str, HostResult]
     running: dict[str, str] = field(default_factory=dict)
+    critical_path: tuple[Link, ...] = ()
 
     @property
     def seconds(self) -> float:

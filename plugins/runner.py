@@ -22,6 +22,7 @@ from plugins.artifacts.pins import load_pins
 from plugins.artifacts.plan import Downloads
 from plugins.connections import close_shell, open_shell
 from plugins.context import RunContext, attach, new_run_id
+from plugins.critical_path import critical_path
 from plugins.errors import LockedError, UnreachableError, UsageError
 from plugins.filters import select
 from plugins.graph import Graph, Pair
@@ -252,4 +253,4 @@ def _result(
     for name, skipped in _windows(plan).items():
         hosts[name].stages.append(skipped)
     words = {name: ": ".join(where) for name, where in running.items()}
-    return RunResult(plan, started, datetime.now(UTC), 0, hosts, words)
+    return RunResult(plan, started, datetime.now(UTC), 0, hosts, words, critical_path(runbook.stages, hosts))

@@ -14,7 +14,7 @@ from plugins.output.failures import failures
 from plugins.output.grid import host_table
 from plugins.output.lines import Indented, unwrapped
 from plugins.output.text import one_line, plural
-from plugins.output.verdict import changes, verdict
+from plugins.output.verdict import changes, longest_chain, verdict
 from plugins.results import HostResult, RunResult, StageResult, StageStatus
 
 _ALL_ROWS = 50  # hosts; beyond, equal ones are summed up
@@ -44,6 +44,8 @@ def summary(
     parts.append(Text())
     if result.plan.dry_run:
         parts.append(Indented(f"Dry run: {changes(result)}; nothing was written.", "bold magenta", ""))
+    if verbose and result.critical_path:
+        parts.append(Indented(longest_chain(result), "dim", "  "))
     parts += (Indented(f"Warning: {one_line(text)}", "yellow", "") for text in warnings)
     parts += (unwrapped(f"{name}: {path}") for name, path in (("Logs", log_folder), ("Report", report)) if path)
     parts.append(Indented(verdict(result), _verdict_style(result), ""))

@@ -44,6 +44,13 @@ def _where(host: HostResult) -> str:
     return f"{host.name} at {stage}"
 
 
+def longest_chain(result: RunResult) -> str:
+    """Tell which needs the run could not have been faster than."""
+    links = [f"{link.stage} of {link.host} {duration(link.seconds)}" for link in result.critical_path]
+    total = sum(link.seconds for link in result.critical_path)
+    return f"Longest chain of needs: {duration(total)} of {duration(result.seconds)}: {', '.join(links)}"
+
+
 def changes(result: RunResult) -> str:
     """Sum up the changes: `changed 3 steps on 2 hosts`, or what a dry run would change."""
     dry = result.plan.dry_run

@@ -74,6 +74,10 @@ def report(result: RunResult) -> dict[str, Any]:
             "finished": _time(result.finished),
             "seconds": _seconds(result.seconds),
             "exit_code": result.exit_code,
+            "critical_path": [
+                {"stage": link.stage, "host": link.host, "seconds": _seconds(link.seconds)}
+                for link in result.critical_path
+            ],
         },
         "hosts": {name: _host(host) for name, host in result.hosts.items()},
     }

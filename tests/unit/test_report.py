@@ -14,7 +14,7 @@ import pytest
 
 from plugins.errors import UsageError
 from plugins.processors.report import Report, check_report_path, write_report
-from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
+from plugins.results import HostResult, Link, RunPlan, RunResult, StageResult, StageStatus
 from plugins.secret import Secret
 from plugins.steps import Status, Step
 
@@ -41,7 +41,8 @@ def run_result(*hosts: HostResult, exit_code: int = 1) -> RunResult:
         hosts={host.name: host.role for host in hosts},
     )
     finished = STARTED + timedelta(seconds=42.25)
-    return RunResult(plan, STARTED, finished, exit_code, {host.name: host for host in hosts})
+    chain = (Link("install", "master-1", 12.3),)
+    return RunResult(plan, STARTED, finished, exit_code, {host.name: host for host in hosts}, critical_path=chain)
 
 
 def example_result() -> RunResult:
