@@ -46,7 +46,7 @@ def _send(channel: paramiko.Channel, data: Iterable[bytes]) -> str:
         for piece in data:
             channel.sendall(piece)
         channel.shutdown_write()
-    except OSError as error:
+    except _LOST as error:
         return f"the connection was lost while files were sent ({words(error)})"
     finally:
         channel.settimeout(None)
@@ -112,7 +112,7 @@ class SshShell:
             channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
             if whole:
                 channel.shutdown_write()
-        except OSError as error:
+        except _LOST as error:
             return channel, f"the connection was lost while the script was sent ({words(error)})"
         return channel, ""
 
@@ -217,13 +217,13 @@ class SshHolder:
         """Send one beat."""
         try:
             self._channel.sendall(b"\n")
-        except OSError:
+        except _LOST:
             return False
         return not self._channel.exit_status_ready()
 
     def close(self) -> None:
         """End the script's input and wait shortly for its end."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
         self._reader.join(timeout=2)
         self._channel.close()
