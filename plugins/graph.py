@@ -119,6 +119,8 @@ class Graph:
                 if after in self.outcome:
                     continue
                 if outcome not in GOOD and (need := self._need(done, after)):
+                    # At once: a pair may need the same one twice, as its own host's and as the master's.
+                    self.outcome[after] = StageStatus.SKIPPED
                     blocked.append(Blocked(after, need, done.host))
                     pending.append((after, StageStatus.SKIPPED))
                 elif not self._waits[after]:

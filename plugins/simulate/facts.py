@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from plugins.simulate.api import unit_of
 from plugins.simulate.state import OPEN_VSWITCH
 from plugins.simulate.verbs_probe import listening
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
 KERNEL = "6.12.0-simulated-amd64"
+_SERVER = re.compile(r"server: \"(\S+)\"")
 SOURCE = "http://mirror.simulated"
 
 
@@ -58,6 +61,19 @@ def _clock(host: SimulatedHost) -> str:
     return str(int((time.time() + host.clock_skew) * 1_000_000))
 
 
+def _installed(host: SimulatedHost, *names: str) -> str:
+    return "\n".join(f"{name} {host.state.packages[name]}" for name in names if name in host.state.packages)
+
+
+def _cluster_traces(host: SimulatedHost) -> str:
+    kubelet = "/etc/kubernetes/kubelet.kubeconfig"
+    server = _SERVER.search(host.state.files.text(kubelet) or "")
+    traces = [f"{kubelet} {server[1]}"] if server else []
+    if host.state.running("etcd"):
+        traces.append(f"/var/lib/etcd/{unit_of(host, 'etcd').options.get('name', 'default')}/member etcd")
+    return "\n".join(traces)
+
+
 FACTS: dict[str, Callable[..., str]] = {
     "os_id": lambda _: "debian",
     "os_version": lambda _: "13",
@@ -88,5 +104,10 @@ FACTS: dict[str, Callable[..., str]] = {
     "packages": _packages,
     "packages_unfinished": lambda _: "",
     "package_lock": lambda _: "",
+    "swap": lambda _: "",
+    "cgroup_version": lambda _: "2",
+    "installed_packages": _installed,
+    "nameservers": lambda _: "10.142.0.1",
+    "cluster_traces": _cluster_traces,
     "package_source": lambda _, *__: f"{SOURCE} reachable",
 }

@@ -62,6 +62,11 @@ KINDS = {
     ),
     "firewall": Kind(Place.HOST, "nothing gets through to PORT (6081, udp/6081), else to any", ("port",)),
     "clock-skew": Kind(Place.HOST, "the clock is SECONDS (default 60) ahead, or behind where negative", ("seconds",)),
+    "unhealthy": Kind(
+        Place.HOST,
+        "SERVICE (else every one of Kubernetes) starts and does not become well; its last lines are OUTPUT",
+        ("service", "output"),
+    ),
     "fact": Kind(Place.HOST, "a look sees NAME=VALUE instead of what is there", ("*",)),
     "fail": Kind(Place.SCRIPT, "the step fails with OUTPUT", ("output",)),
     "disk-full": Kind(Place.SCRIPT, "a step that changes something fails for want of space"),

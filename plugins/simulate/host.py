@@ -47,6 +47,8 @@ class Timing:
     reboot: float = 1.0
     network_change: float = 0.5
     take_back: float = 20.0
+    patience: float = 4.0
+    """At most so long a step waits for what others have to do, however long it may."""
 
 
 @dataclass
@@ -120,6 +122,17 @@ class SimulatedHost:
         """Whether a firewall drops what comes to this port."""
         walls = self.world.faults.of(self.name, ("firewall",))
         return any(wall.text("port", f"{proto}/{port}") in {str(port), f"{proto}/{port}"} for wall in walls)
+
+    def ailing(self, service: str) -> str:
+        """Give the last lines of a service that a fault keeps from being well; empty where none does."""
+        for fault in self.world.faults.of(self.name, ("unhealthy",)):
+            if fault.text("service", service) == service:
+                return fault.text("output", f"{service}: a fault that was asked for")
+        return ""
+
+    def well(self, service: str) -> bool:
+        """Whether a service runs, and does what it is there for."""
+        return self.up and self.state.running(service) and not self.ailing(service)
 
     def seen(self, name: str, value: str) -> str:
         """Give what a look sees: `value`, or what a fault shows instead."""

@@ -107,6 +107,7 @@ def _defaults(count: int, access: Access) -> dict[str, Any]:
         "node_prefix": _node_prefix(count),
         "service_network": "10.100.0.0/16",
         "host_network": HOST_NETWORK,
+        "hybrid_network": "10.160.0.0/12",
         "dns_address": "10.100.0.10",
     }
     return {"username": access.user, "data": data}

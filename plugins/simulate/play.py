@@ -187,6 +187,10 @@ class Play:
         """Print a fact: what a look sees here, or what a fault shows instead."""
         yield from self._reply({"fact": name, "value": self.host.seen(name, value)})
 
+    def secret(self, name: str, value: str) -> Part:
+        """Print a fact that nobody may see."""
+        yield from self._reply({"secret": name, "value": value})
+
     def _reply(self, line: dict[str, Any]) -> Part:
         yield self._line(line)
         if self.host.latency:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from plugins.simulate.files import Entry, Files, Kind
+from plugins.simulate.units import PROGRAMS, Unit, UnitFile, read_unit
 
 LOADED_AT_BOOT = "/etc/modules-load.d/ovn-runbooks.conf"
 SYSTEM_ID = "/etc/openvswitch/system-id.conf"
@@ -22,12 +23,14 @@ PACKAGE_UNITS = {
         "ovn-ovsdb-server-sb": "static",
     },
     "containerd": {"containerd": "enabled"},
+    "etcd-server": {"etcd": "enabled"},
 }
 PACKAGE_TOOLS = {
     "openvswitch-switch": frozenset({"ovs-vsctl", "ovs-appctl", "ovs-ofctl"}),
     "ovn-host": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
     "ovn-central": frozenset({"ovn-nbctl", "ovn-sbctl", "ovn-appctl"}),
     "containerd": frozenset({"containerd", "ctr"}),
+    "curl": frozenset({"curl"}),
 }
 PACKAGE_FOLDERS = {"openvswitch-switch": "/etc/openvswitch", "ovn-host": "/etc/ovn", "ovn-central": "/etc/ovn"}
 # What Debian's base system has, as far as anybody asks.
@@ -39,6 +42,7 @@ _TOOLS = frozenset(
 )
 _FOLDERS = (
     "/etc/modules-load.d",
+    "/etc/sysctl.d",
     "/etc/systemd/system",
     "/etc/systemd/network",
     "/root",
@@ -46,15 +50,6 @@ _FOLDERS = (
     "/usr/local/bin",
     "/var/lib",
 )
-
-
-@dataclass
-class Unit:
-    """A systemd service; `since` is the host's tick at its last start."""
-
-    enabled: str = "disabled"
-    active: bool = False
-    since: int = 0
 
 
 @dataclass
@@ -104,12 +99,17 @@ class HostState:
     """This host's port of it: `address` and `mtu`."""
     images: list[str] = field(default_factory=list)
     """Of containerd, by reference."""
+    kernel: dict[str, str] = field(default_factory=dict)
+    """Settings of the kernel, by their paths below /proc/sys."""
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What etcd keeps, by `KIND NAMESPACE/NAME` (see plugins.simulate.api)."""
     reboot_required: str = ""
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         """Give a new host the folders that every machine has."""
         self.address_at = self.address_at or self.nic
+        self.kernel = self.kernel or self._fresh_kernel()
         for folder in () if self.files.entries else _FOLDERS:
             self.files.place(folder, Entry(Kind.DIRECTORY))
 
@@ -120,7 +120,12 @@ class HostState:
 
     def tools(self) -> frozenset[str]:
         """Name the commands that the installed packages bring."""
-        return _TOOLS.union(*(tools for package, tools in PACKAGE_TOOLS.items() if package in self.packages))
+        downloaded = {path.removeprefix(PROGRAMS) for path in self.files.entries if path.startswith(PROGRAMS)}
+        return _TOOLS.union(downloaded, *(brought for name, brought in PACKAGE_TOOLS.items() if name in self.packages))
+
+    def unit(self, name: str) -> Unit | None:
+        """Give a service as systemd knows it: one that never ran may have no more than its file."""
+        return self.units.get(name) or (Unit() if read_unit(self.files, name) else None)
 
     def running(self, unit: str) -> bool:
         """Whether a service runs; a static one runs with the one that starts it."""
@@ -137,7 +142,8 @@ class HostState:
         self.packages[package] = version
         now = self.next_tick()
         for name, enabled in PACKAGE_UNITS.get(package, {}).items():
-            self.units.setdefault(name, Unit(enabled, active=True, since=now))
+            waits = (read_unit(self.files, name) or UnitFile()).waits(self.files)
+            self.units.setdefault(name, Unit(enabled, active=not waits, since=now))
         if package == "openvswitch-switch" and not self.ovs:
             self._first_start()
         if package in PACKAGE_FOLDERS and self.files.at(PACKAGE_FOLDERS[package]) is None:
@@ -148,16 +154,24 @@ class HostState:
         self.ovs[OPEN_VSWITCH] = {"external_ids:system-id": identity, "external_ids:hostname": self.name}
         self.files.place(SYSTEM_ID, Entry(Kind.FILE, "644", "root:root", f"{identity}\n", self.next_tick()))
 
-    def start(self, unit: str) -> None:
-        """Start, or start anew, a service and the static ones that belong to it.
+    def start(self, unit: str) -> str:
+        """Start, or start anew, a service and the static ones that belong to it; say why it does not start, if so.
 
         Open vSwitch takes its identity from its file at every start.
         """
-        now = self.next_tick()
+        now, file = self.next_tick(), read_unit(self.files, unit) or UnitFile()
+        self.units.setdefault(unit, Unit())
+        if program := file.missing(self.files):
+            self.units[unit].active = False
+            return f"{unit}.service: Unable to locate executable '{program}': No such file or directory"
+        if file.waits(self.files):
+            self.units[unit].active = False
+            return ""
         if unit == "openvswitch-switch" and (identity := (self.files.text(SYSTEM_ID) or "").strip()):
             self.ovs[OPEN_VSWITCH]["external_ids:system-id"] = identity
         for name in (unit, *self._followers(unit)):
             self.units[name].active, self.units[name].since = True, now
+        return ""
 
     def stop(self, unit: str) -> None:
         """Stop a service and the static ones that belong to it."""
@@ -179,11 +193,20 @@ class HostState:
         self.files.remove("/run")
         self.files.place("/run", Entry(Kind.DIRECTORY))
         self.modules = sorted(set((self.files.text(LOADED_AT_BOOT) or "").split()))
+        self.kernel = self._fresh_kernel() | self._kernel_at_boot()
         for name, unit in self.units.items():
             if unit.enabled == "enabled":
                 self.start(name)
             elif unit.enabled == "disabled":
                 unit.active = False
+
+    def _fresh_kernel(self) -> dict[str, str]:
+        return {"net/ipv4/ip_forward": "0", f"net/ipv4/conf/{self.nic}/rp_filter": "2"}
+
+    def _kernel_at_boot(self) -> dict[str, str]:
+        files = sorted(path for path in self.files.entries if path.startswith("/etc/sysctl.d/"))
+        lines = [line for path in files for line in (self.files.text(path) or "").split()]
+        return dict(line.partition("=")[::2] for line in lines)
 
     def as_json(self) -> dict[str, Any]:
         """Give everything as plain values."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from plugins.simulate import (
     verbs_artifacts,
+    verbs_cluster,
     verbs_facts,
     verbs_files,
     verbs_inspect,
+    verbs_kubernetes,
     verbs_lock,
     verbs_network,
     verbs_ovn,
     verbs_ovs,
+    verbs_pods,
     verbs_probe,
     verbs_reboot,
     verbs_system,
@@ -31,4 +34,7 @@ VERBS: dict[str, Verb] = {
     **verbs_network.VERBS,
     **verbs_inspect.VERBS,
     **verbs_traffic.VERBS,
+    **verbs_kubernetes.VERBS,
+    **verbs_cluster.VERBS,
+    **verbs_pods.VERBS,
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ARCHITECTURE = "amd64"
 STAGED = "/var/lib/ovn-runbooks/staged"
 NO_SPACE = "No space left on device"
-_PLACED = re.compile(r"artifact (?P<origin>\S+) (?P<sha256>\S*)\n")
+_PLACED = re.compile(r"artifact (?P<origin>\S+) (?P<sha256>\S*)( from (?P<place>\S+))?\n")
 
 
 class Chosen(NamedTuple):
@@ -58,10 +58,10 @@ def _digest(entry: Entry) -> str:
     return placed["sha256"] if placed else sha256(entry.content.encode()).hexdigest()
 
 
-def place(play: Play, path: str, mode: str, origin: str, digest: str = "") -> None:
-    """Put a file in place: its content says which artifact it is of."""
+def place(play: Play, path: str, mode: str, origin: str, digest: str = "", location: str = "") -> None:
+    """Put a file in place: its content says which artifact it is of, and whence it came."""
     state = play.host.state
-    content = f"artifact {origin} {digest}\n"
+    content = f"artifact {origin} {digest}{f' from {location}' if location else ''}\n"
     state.files.place(path, Entry(Kind.FILE, mode.removeprefix("0"), "root:root", content, state.next_tick()))
 
 
@@ -72,7 +72,7 @@ def _look_artifact(play: Play, path: str, mode: str, *places: str) -> Seen:
 
 def _act_artifact(play: Play, path: str, mode: str, *places: str) -> None:
     if found := chosen(places):
-        place(play, path, mode, found.sha256, found.sha256)
+        place(play, path, mode, found.sha256, found.sha256, found.location)
 
 
 def _targets(play: Play, folder: str, members: str, origin: str) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from plugins.simulate.api import unit_of
 from plugins.simulate.effects import Part
 from plugins.simulate.host import Listening
 from plugins.simulate.vocabulary import FreeVerb, Verb
@@ -29,7 +30,12 @@ def holders(host: SimulatedHost) -> dict[tuple[str, int], str]:
     datapaths = {columns.get("datapath_type", "") for row, columns in state.ovs.items() if row.startswith("Bridge ")}
     if datapaths and state.running("openvswitch-switch"):
         held["udp", TUNNEL_PORT] = "Open vSwitch (userspace datapath)" if "netdev" in datapaths else "the kernel"
-    return held
+    return held | {("tcp", port): service for service, port in _kubernetes(host) if state.running(service)}
+
+
+def _kubernetes(host: SimulatedHost) -> tuple[tuple[str, int], ...]:
+    api = int(unit_of(host, "kube-apiserver").options.get("secure-port", 0))
+    return ("kube-apiserver", api), ("etcd", 2379), ("etcd", 2380), ("kubelet", 10250)
 
 
 def listening(host: SimulatedHost) -> list[tuple[str, int]]:

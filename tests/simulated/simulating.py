@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
 from nornir.core import Nornir
 
 from plugins.connections import close_shell, open_shell
@@ -56,6 +57,13 @@ class Simulated(SimulatedCluster):
             self.context = RunContext(settings, cluster, load_release(cluster.release, self.inventory))
             attach(self._nornir, self.context)
         return self._nornir
+
+    def set_cluster(self, **keys: object) -> None:
+        """Change settings of the cluster in the inventory."""
+        file = self.inventory / "defaults.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["data"]["cluster"] |= keys
+        file.write_text(yaml.safe_dump(content))
 
     def shell(self, host: str) -> Shell:
         """Open (or give the open) shell of a host."""

@@ -11,6 +11,7 @@ from simulating import Simulate, Simulated
 from plugins.artifacts.pins import load_pins, lock_file
 from plugins.releases import SHIPPED, load_release
 
+INSTALL = ("runbooks.bootstrap", "--only", "preflight", "--only", "install")
 TASK, LIST, LOCK = ("runbooks.task", "artifacts"), ("runbooks.artifacts", "list"), ("runbooks.artifacts", "lock")
 
 
@@ -27,8 +28,10 @@ def mirror(tmp_path: Path) -> Path:
 
 
 def run(hosts: Simulated, tmp_path: Path, *words: str, expect: int = 0) -> dict[str, dict[str, str]]:
-    """Run the stage; give statuses by host and step."""
+    """Run the stage where the packages are installed; give statuses by host and step."""
     report = tmp_path / "report.json"
+    installed = hosts.command(*INSTALL)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
     said = hosts.command(*TASK, "--report", str(report), *words)
     assert said.returncode == expect, said.stdout + said.stderr
     found = json.loads(report.read_text())["hosts"]
@@ -48,9 +51,10 @@ def test_a_folder_is_pushed_once(simulated: Simulate, mirror: Path, tmp_path: Pa
     assert first["linux-1"]["receive provided/ovnkube"] == "changed"
     assert "artifact /usr/local/bin/kube-apiserver" not in first["linux-1"]
     assert first["master-1"]["artifact /usr/local/bin/kube-apiserver"] == "changed"
-    scripts = hosts.state("linux-1")["counters"]["scripts"]
     again = run(hosts, tmp_path, "--mirror", str(mirror))
     assert set(again["linux-1"].values()) == {"ok"}
+    scripts = hosts.state("linux-1")["counters"]["scripts"]
+    assert hosts.command(*TASK, "--mirror", str(mirror)).returncode == 0
     assert hosts.state("linux-1")["counters"]["scripts"] == scripts + 1
     assert not [path for path in hosts.state("linux-1")["files"]["entries"] if "/staged" in path]
 
@@ -80,6 +84,7 @@ def test_a_lost_connection_is_gone_on_with(simulated: Simulate, mirror: Path, tm
     """A host that goes away in the middle fails with words; running again completes it."""
     hosts = simulated(count=2, faults=("linux-1:artifacts/receive:cut:times=1,after=1",))
     assert hosts.command(*LOCK, "--mirror", str(mirror)).returncode == 0
+    assert hosts.command(*INSTALL).returncode == 0
     said = hosts.command(*TASK, "--mirror", str(mirror))
     assert said.returncode == 1
     assert "the connection was lost" in said.stdout

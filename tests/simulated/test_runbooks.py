@@ -67,24 +67,29 @@ def test_a_failing_host_stops_nobody_else(simulated: Simulate, tmp_path: Path) -
     hosts.clear_faults()
     assert hosts.command(TASK, "install", "--host", "linux-2").returncode == 0
     said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
-    assert statuses(said) == {"master-1": "ok", "linux-1": "ok", "linux-2": "changed"}
+    assert statuses(said) == {"master-1": "changed", "linux-1": "ok", "linux-2": "changed"}
+    assert {name for name, status in stages(said, "master-1").items() if status == "changed"} == {"labels"}
 
 
 def test_a_failing_master_stops_what_needs_it_and_nothing_else(simulated: Simulate, tmp_path: Path) -> None:
     """Workers still install and get their bridges."""
     hosts = simulated(count=3, faults=("master-1:central:fail",))
     said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=1)
-    assert stages(said, "linux-1") | {"inspect": "-", "verify": "-"} == {
-        "preflight": "ok",
-        "network-checks": "ok",
-        "install": "changed",
-        "artifacts": "changed",
-        "bridge": "changed",
-        "certificates": "changed",
-        "join": "skipped",
-        "inspect": "-",
-        "verify": "-",
+    own = {
+        "preflight",
+        "network-checks",
+        "install",
+        "artifacts",
+        "bridge",
+        "certificates",
+        "runtime",
+        "images",
+        "kubelet",
     }
+    ended = {name: status for name, status in stages(said, "linux-1").items() if status in {"ok", "changed"}}
+    assert set(ended) >= own
+    assert stages(said, "linux-1")["join"] == "skipped"
+    assert stages(said, "linux-1")["node-ready"] == "skipped"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,7 @@ def test_what_goes_wrong_is_said_and_mended(
 def test_a_firewall_is_found_before_the_network_is_changed(simulated: Simulate, tmp_path: Path) -> None:
     """Workers that do not get through to a port of the master say which, and their network stays as it was."""
     hosts = simulated(count=3, faults=("master-1:firewall:port=6642",))
+    hosts.set_cluster(kubernetes=False)
     said, text = report(hosts, tmp_path, BOOTSTRAP, expect=1)
     assert statuses(said) == {"master-1": "changed", "linux-1": "failed", "linux-2": "failed"}
     assert stages(said, "linux-1")["bridge"] == "skipped"
@@ -209,16 +215,24 @@ def test_a_second_run_is_refused_and_told_who_has_the_first(simulated: Simulate)
     assert not hosts.state("linux-1")["packages"].get("ovn-host")
 
 
-def _start(hosts: Simulated, *words: str) -> subprocess.Popen[str]:
+def _start(hosts: Simulated, *words: str) -> subprocess.Popen[bytes]:
+    """Start a runbook; what it prints goes to a file beside the hosts."""
     command = [sys.executable, "-m", *words]
-    return subprocess.Popen(
-        command,
-        env=os.environ | hosts.environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    environment = os.environ | hosts.environment
+    with _said(hosts).open("w") as output:
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+
+
+def _said(hosts: Simulated) -> Path:
+    return hosts.folder / "said"
+
+
+def _await_line(hosts: Simulated, *words: str) -> None:
+    """Wait until a line of the runbook's has these words."""
+    until = time.monotonic() + 60
+    while not any(all(word in line.split() for word in words) for line in _said(hosts).read_text().splitlines()):
+        assert time.monotonic() < until, _said(hosts).read_text()
+        time.sleep(0.1)
 
 
 def _await_script(hosts: Simulated) -> None:
@@ -233,13 +247,14 @@ def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate,
     """Ctrl-C while a step hangs: exit status 130, and what was running where."""
     hosts = simulated(count=3, faults=("linux-1:install:hang",))
     with _start(hosts, BOOTSTRAP) as running:
-        time.sleep(4)
+        _await_line(hosts, "linux-1", "network-checks", "ok")
+        _await_line(hosts, "linux-2", "install", "changed")
+        time.sleep(1)
         began = time.monotonic()
         running.send_signal(number)
-        text, _ = running.communicate(timeout=20)
+        assert running.wait(timeout=20) == 130
     assert time.monotonic() - began < 6
-    assert running.returncode == 130
-    assert "linux-1: install: package" in text
+    assert "linux-1: install: " in _said(hosts).read_text()
 
 
 def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_path: Path) -> None:
@@ -249,9 +264,11 @@ def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_pa
     before = lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))
     hosts.add_fault("linux-1:traffic_ping:hang:seconds=8")
     with _start(hosts, VERIFY, "--traffic") as running:
-        time.sleep(5)
+        _await_line(hosts, "linux-1", "traffic-port", "ok")
+        _await_line(hosts, "linux-2", "traffic", "ok")
         running.send_signal(signal.SIGINT)
-        text, _ = running.communicate(timeout=40)
+        running.wait(timeout=40)
+    text = _said(hosts).read_text()
     assert running.returncode == 130, text
     assert "linux-1: traffic: ping" in text
     assert (lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))) == before
@@ -324,7 +341,7 @@ def test_two_hundred_hosts_in_bounded_memory(simulated: Simulate, tmp_path: Path
     assert int(done.stdout.rsplit("peak ", 1)[1]) < 500 * 1024
     assert "linux-77" in done.stdout
     assert "1 of 200 hosts failed" in done.stdout
-    assert len(done.stdout.split("All", 1)[0].splitlines()) < 2500
+    assert len(done.stdout.split("All", 1)[0].splitlines()) < 200 * 20
     assert not list(tmp_path.iterdir())
 
 

@@ -86,11 +86,11 @@ def test_a_lost_connection_frees_it(simulated: Simulate, how: str) -> None:
 
 def test_a_lock_that_somebody_else_holds(simulated: Simulate) -> None:
     """The fault names its owner, for as long as it lasts."""
-    hosts = simulated(1, faults=("master-1:cluster-locked:owner=eve@elsewhere,seconds=1",))
+    hosts = simulated(1, faults=("master-1:cluster-locked:owner=eve@elsewhere,seconds=4",))
     refused, answer = hold(hosts, "ann@desk")
     assert "held by eve@elsewhere" in answer.message
     refused.close()
-    time.sleep(1)
+    time.sleep(4)
     holder, answer = hold(hosts, "ann@desk")
     assert answer.status == "ok"
     holder.close()

@@ -81,6 +81,15 @@ def test_a_failed_master_stops_what_needs_it_and_nothing_else() -> None:
     assert set(g.take()) == {Pair("tidy", host) for host in HOSTS}
 
 
+def test_a_pair_that_is_blocked_twice_is_told_once() -> None:
+    """On the master, a need of the own host and one of the master may be the same pair; the reader hears of one."""
+    needs = (Need("install", Scope.HOST, "packages"), Need("install", Scope.MASTER, "the master's, too"))
+    g = graph(stages=(STAGES[0], Stage("ready", noop, needs=needs)))
+    g.take()
+    blocked = g.settle(Pair("install", "m"), FAILED)
+    assert sorted(each.pair for each in blocked) == [Pair("ready", name) for name in ("a", "b", "m")]
+
+
 def test_a_host_does_one_stage_at_a_time() -> None:
     """Two stages that are both ready on one host run one after the other, in the runbook's order."""
     g = graph({"m": Role.MASTER}, (Stage("one", noop), Stage("two", noop)))

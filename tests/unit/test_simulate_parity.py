@@ -148,6 +148,12 @@ SEQUENCES = {
         "kernel_module geneve nf-conntrack",
         "kernel_module nf-conntrack openvswitch",
     ],
+    "sysctl": [
+        "sysctl pods net/ipv4/ip_forward=1",
+        "sysctl pods net/ipv4/ip_forward=1 net/ipv4/conf/eth0/rp_filter=1",
+        "sysctl other net/ipv4/ip_forward=1\nsysctl pods net/ipv4/ip_forward=0",
+        "sysctl pods net/none/at_all=1",
+    ],
     "show_file": [
         "show_file text /srv/none",
         f"file /srv/a 0644 root:root {quote(ODD)}\nlink /srv/b a\nshow_file text /srv/b\nshow_file folder /srv",
@@ -191,6 +197,7 @@ ELSEWHERE = {
     "probe",
     "gather",
     "nic_bridge",
+    "userspace_nic",
     "network_confirm",
     "receive",
     "artifact_image",
@@ -203,8 +210,12 @@ def machine(tmp_path: Path) -> Path:
     """A machine to be, as folders that a mount namespace puts in their places."""
     if os.geteuid() != 0:
         pytest.skip("the step library needs root (in a mount namespace of its own)")
-    for folder in ("srv", "run", "modules-load.d", "module", "modules", "bin", "downloads", "state/units"):
+    settings = "sys/ipv4/conf/eth0"
+    for folder in ("srv", "run", "modules-load.d", "sysctl.d", "module", "modules", settings, "bin", "downloads"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sys/ipv4/ip_forward").write_text("0\n")
+    (tmp_path / settings / "rp_filter").write_text("2\n")
+    (tmp_path / "state" / "units").mkdir(parents=True)
     (tmp_path / "state" / "packages").write_text("ii  bash 5.2\n")
     for name, text in TOOLS.items():
         tool = tmp_path / "bin" / name
@@ -219,6 +230,8 @@ def real(machine: Path, script: str) -> list[bytes]:
         "srv": "/srv",
         "run": "/run/ovn-runbooks",
         "modules-load.d": "/etc/modules-load.d",
+        "sysctl.d": "/etc/sysctl.d",
+        "sys": "/proc/sys/net",
         "module": "/sys/module",
         "modules": "/lib/modules",
         "bin": "/usr/local/sbin",
@@ -271,5 +284,6 @@ def test_every_verb_has_a_simulated_twin() -> None:
 
 def test_every_verb_is_compared_or_named() -> None:
     """A new verb is either compared with its twin here, or named as one that is not."""
-    databases = {verb for verb, library in verbs().items() if library in {"ovs", "inspect", "traffic"}}
-    assert set(SEQUENCES) | ELSEWHERE | databases == set(verbs())
+    servers = {"ovs", "inspect", "traffic", "kubernetes", "cluster", "pods"}  # databases, or an API
+    asking = {verb for verb, library in verbs().items() if library in servers}
+    assert set(SEQUENCES) | ELSEWHERE | asking == set(verbs())
