@@ -1,12 +1,24 @@
 #!/bin/sh
 # `make demo`: the main job on the embedded lab, or on simulated hosts where there is no root.
+# MIRROR=URL_OR_DIR takes Kubernetes' programs from a mirror.
 set -eu
 python=${PYTHON:-python3}
-if "$python" -m runbooks.lab up; then
-    "$python" -m runbooks.bootstrap -i inventory/lab "$@"
-    "$python" -m runbooks.verify -i inventory/lab --traffic
+mirror=${MIRROR:-${KUBERNETES_MIRROR:-}}
+if "$python" -m runbooks.lab up --with-kubernetes; then
     echo
-    echo "The hosts are still up. Run it again and nothing changes: $python -m runbooks.bootstrap -i inventory/lab"
+    if ! "$python" -m runbooks.artifacts lock -i inventory/lab ${mirror:+--mirror "$mirror"}; then
+        echo
+        echo "THE DEMO MAKES THE OVERLAY ALONE: Kubernetes' programs cannot be had from here."
+        echo "With a mirror of them it makes the whole cluster: make demo MIRROR=URL_OR_DIR (docs/artifacts.md)"
+        echo
+        mirror=
+        "$python" -m runbooks.lab up --overlay-only
+    fi
+    "$python" -m runbooks.bootstrap -i inventory/lab ${mirror:+--mirror "$mirror"} "$@"
+    "$python" -m runbooks.verify -i inventory/lab --traffic
+    again="$python -m runbooks.bootstrap -i inventory/lab${mirror:+ --mirror $mirror}"
+    echo
+    echo "The hosts are still up. Run it again and nothing changes: $again"
     echo "When you are done: make lab-down"
 elif [ $? -eq 2 ]; then
     echo
