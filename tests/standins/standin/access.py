@@ -1,14 +1,16 @@
-"""Who asks, and what that one may do: coarsely as Kubernetes' own node and role authorisation."""
+"""Who asks, and what that one may do: Kubernetes' own users in short, everybody else by the roles that are bound."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from standin.kinds import Kind
+from standin.kinds import ROLES, Kind
 from standin.store import Store
 
-READ = "GET"
+READ = frozenset({"get", "list"})
+EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,31 @@ class User:
 
     name: str
     groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants to do: `verb` as roles name it, `part` is `status` or empty."""
+
+    verb: str
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    part: str = ""
+
+    def __str__(self) -> str:
+        where = f'in the namespace "{self.namespace}"' if self.namespace else "at the cluster scope"
+        return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}" {where}'
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core one."""
+        return self.kind.group.rpartition("/")[0]
+
+    @property
+    def resource(self) -> str:
+        """The resource, with its part."""
+        return f"{self.kind.plural}/{self.part}" if self.part else self.kind.plural
 
 
 ANONYMOUS = User("system:anonymous")
@@ -34,32 +61,45 @@ def account_of(subject: str) -> User:
     return User(subject, frozenset({"system:serviceaccounts"}))
 
 
-def allowed(store: Store, user: User, method: str, kind: Kind, name: str, status: bool) -> bool:
-    """Whether the user may do this to this kind, or to the object of this name."""
-    if "system:masters" in user.groups or "cluster-admin" in _roles(store, user):
+def allowed(store: Store, user: User, wish: Wish) -> bool:
+    """Whether the user may do this."""
+    if "system:masters" in user.groups:
         return True
     if "system:nodes" in user.groups:
-        own = kind.plural == "nodes" and f"system:node:{name}" == user.name
-        return own or (method == READ and kind.plural in ("services", "pods", "nodes"))
+        # A node sees no other node; what a service is all of them may know.
+        own = wish.kind.plural == "nodes" and user.name == f"system:node:{wish.name}"
+        return own or (wish.verb in READ and wish.kind.plural == "services")
     if user.name == "system:kube-controller-manager":
-        return method == READ or kind.plural in ("secrets", "deployments")
+        return wish.verb in READ or wish.kind.plural in ("secrets", "deployments")
     if user.name == "system:kube-scheduler":
-        return method == READ and kind.plural in ("nodes", "pods")
-    if user.name.startswith("system:serviceaccount:") and _roles(store, user):
-        return (method == READ and kind.plural != "secrets") or (kind.plural == "nodes" and status)
-    return False
+        return wish.verb in READ and wish.kind.plural in ("nodes", "pods")
+    return any(_covers(rule, wish) for rule in _rules(store, user, wish.namespace))
 
 
-def _roles(store: Store, user: User) -> set[str]:
-    """Names of the cluster roles that are bound to the user or one of its groups."""
-    found = set()
-    for binding in store.under("clusterrolebindings", "rbac.authorization.k8s.io/v1"):
-        for subject in binding.get("subjects") or ():
-            account = f"system:serviceaccount:{subject.get('namespace')}:{subject.get('name')}"
-            if (
-                (subject["kind"] == "User" and subject["name"] == user.name)
-                or (subject["kind"] == "Group" and subject["name"] in user.groups)
-                or (subject["kind"] == "ServiceAccount" and account == user.name)
-            ):
-                found.add(str(binding["roleRef"]["name"]))
-    return found
+def _covers(rule: dict[str, Any], wish: Wish) -> bool:
+    wanted = {"apiGroups": wish.group, "resources": wish.resource, "verbs": wish.verb}
+    names = rule.get("resourceNames") or [wish.name]
+    return wish.name in names and all({value, "*"} & set(rule.get(key) or ()) for key, value in wanted.items())
+
+
+def _rules(store: Store, user: User, namespace: str) -> Iterator[dict[str, Any]]:
+    """The rules of all roles that are bound to the user, in the whole cluster or in the namespace."""
+    bindings = store.under("clusterrolebindings", ROLES)
+    if namespace:
+        bindings += store.under("rolebindings", ROLES, namespace)
+    for binding in bindings:
+        if not any(_is(subject, user) for subject in binding.get("subjects") or ()):
+            continue
+        reference = binding["roleRef"]
+        if (reference["kind"], reference["name"]) == ("ClusterRole", "cluster-admin"):
+            yield EVERYTHING
+        inside = namespace if reference["kind"] == "Role" else ""
+        for role in store.under("roles" if inside else "clusterroles", ROLES, inside):
+            if role["metadata"]["name"] == reference["name"]:
+                yield from role.get("rules") or ()
+
+
+def _is(subject: dict[str, Any], user: User) -> bool:
+    if subject["kind"] == "ServiceAccount":
+        return user.name == f"system:serviceaccount:{subject.get('namespace')}:{subject['name']}"
+    return subject["name"] in (user.groups if subject["kind"] == "Group" else {user.name})

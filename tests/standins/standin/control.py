@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from standin import certificates, documents, flags, tokens
 from standin.client import ApiError, Client
@@ -13,6 +13,8 @@ from standin.kinds import of_word
 from standin.refusal import Refusal
 from standin.serve import Health, serve, tls
 
+PORTS = {"kube-controller-manager": 10257, "kube-scheduler": 10259}
+HEALTH = {"kube-controller-manager": ("/healthz",), "kube-scheduler": ("/healthz", "/livez", "/readyz")}
 REQUIRED = (
     "kubeconfig",
     "authentication-kubeconfig",
@@ -54,12 +56,12 @@ def _key(found: dict[str, str]) -> str:
     return found["service-account-private-key-file"]
 
 
-def main(component: str, port: int, words: Sequence[str]) -> None:
+def main(component: str, _version: str, words: Sequence[str]) -> NoReturn:
     """Do the component's work, as far as the runbooks see any, until stopped."""
     found, client = check(component, words)
     pair = found["tls-cert-file"], found["tls-private-key-file"]
     clients = found.get("client-ca-file", "")
-    serve(found.get("bind-address", "127.0.0.1"), port, Health, tls(*pair, clients))
+    serve(found.get("bind-address", "127.0.0.1"), PORTS[component], Health, tls(*pair, clients), HEALTH[component])
     while True:
         try:
             if component == "kube-controller-manager":
@@ -93,17 +95,21 @@ def count_pods(client: Client) -> None:
     """Call a Deployment's pods available once a node could run them. No pod runs anywhere."""
     nodes = client.ask("GET", of_word("nodes").path(""))["items"]
     for deployment in client.ask("GET", of_word("deployments").path(""))["items"]:
-        tolerated = deployment["spec"]["template"]["spec"].get("tolerations") or ()
-        count = deployment["spec"].get("replicas", 1) if any(_could_run(node, tolerated) for node in nodes) else 0
-        status = {"replicas": deployment["spec"].get("replicas", 1), "readyReplicas": count, "availableReplicas": count}
-        status |= {"updatedReplicas": count}
-        if any(deployment.get("status", {}).get(key) != value for key, value in status.items()):
+        pod = deployment["spec"]["template"]["spec"]
+        count = deployment["spec"].get("replicas", 1) if any(_could_run(node, pod) for node in nodes) else 0
+        status = {"replicas": deployment["spec"].get("replicas", 1)}
+        if count:
+            status |= {"readyReplicas": count, "availableReplicas": count, "updatedReplicas": count}
+        if deployment.get("status") != status:
             metadata = deployment["metadata"]
             place = of_word("deployments").path(metadata["namespace"], metadata["name"])
             client.ask("PATCH", f"{place}?fieldManager=deployment-controller", {"status": status, "metadata": {}})
 
 
-def _could_run(node: dict[str, Any], tolerations: Sequence[dict[str, Any]]) -> bool:
+def _could_run(node: dict[str, Any], pod: dict[str, Any]) -> bool:
+    """Whether the node is ready, takes the pod and has its images: no stand-in pulls any."""
     ready = any((each["type"], each["status"]) == ("Ready", "True") for each in node["status"]["conditions"])
-    keys = {each.get("key") for each in tolerations}
-    return ready and all(taint["key"] in keys for taint in node.get("spec", {}).get("taints") or ())
+    keys = {each.get("key") for each in pod.get("tolerations") or ()}
+    taken = all(taint["key"] in keys for taint in node.get("spec", {}).get("taints") or ())
+    held = {name for image in node["status"].get("images") or () for name in image["names"]}
+    return ready and taken and held.issuperset(each["image"] for each in pod["containers"])

@@ -98,7 +98,7 @@ def write_if_other(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file, whole or not at all, unless it is there with this text."""
     if path.exists() and path.read_text() == text:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.write_text(text)
     new.chmod(mode)

@@ -23,7 +23,7 @@ class Kind:
         return f"/{'api' if self.group == 'v1' else 'apis'}/{self.group}/{place}{f'/{name}' if name else ''}"
 
 
-_RBAC = "rbac.authorization.k8s.io/v1"
+ROLES = "rbac.authorization.k8s.io/v1"
 KINDS = (
     Kind("v1", "Namespace", "namespaces", namespaced=False),
     Kind("v1", "Node", "nodes", namespaced=False),
@@ -33,14 +33,16 @@ KINDS = (
     Kind("v1", "Secret", "secrets"),
     Kind("v1", "ConfigMap", "configmaps"),
     Kind("v1", "Endpoints", "endpoints"),
+    Kind("v1", "Event", "events"),
     Kind("apps/v1", "Deployment", "deployments"),
     Kind("apps/v1", "DaemonSet", "daemonsets"),
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-    Kind(_RBAC, "ClusterRole", "clusterroles", namespaced=False),
-    Kind(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
-    Kind(_RBAC, "Role", "roles"),
-    Kind(_RBAC, "RoleBinding", "rolebindings"),
+    Kind(ROLES, "ClusterRole", "clusterroles", namespaced=False),
+    Kind(ROLES, "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    Kind(ROLES, "Role", "roles"),
+    Kind(ROLES, "RoleBinding", "rolebindings"),
 )
 
 

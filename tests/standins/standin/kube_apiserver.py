@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
 import time
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import NoReturn
 
-from standin import access, certificates, documents, flags, kinds, tokens
+from standin import certificates, documents, flags
+from standin.api import HEALTH, Api, Rest
 from standin.client import check_etcd
 from standin.refusal import Refusal
-from standin.serve import Handler, notify_ready, serve, tls
-from standin.store import Store
+from standin.serve import notify_ready, serve, tls
 
-OBJECTS = Path("/var/lib/kube-apiserver-standin/objects.json")
 REQUIRED = (
     *("advertise-address", "etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "authorization-mode"),
     *("client-ca-file", "tls-cert-file", "tls-private-key-file", "service-cluster-ip-range", "service-account-issuer"),
     *("service-account-key-file", "service-account-signing-key-file", "kubelet-certificate-authority"),
     *("kubelet-client-certificate", "kubelet-client-key", "encryption-provider-config"),
 )
-HEALTH = ("/livez", "/readyz", "/healthz")
 
 
 def check(words: Sequence[str]) -> dict[str, str]:
@@ -81,142 +75,7 @@ def _check_files(found: dict[str, str]) -> None:
         raise Refusal(f"--audit-log-path: no folder {Path(found['audit-log-path']).parent}")
 
 
-class Api:
-    """What the server's requests share."""
-
-    def __init__(self, found: dict[str, str], version: str, objects: Path = OBJECTS) -> None:
-        self.flags, self.version = found, version
-        self.store = Store(objects)
-        self.subjects: dict[str, str] = {}
-        self.etcd = 0.0, ""
-
-    def ill(self) -> str:
-        """What is wrong with etcd now; an answer holds for a second."""
-        if time.monotonic() - self.etcd[0] > 1:
-            names = ("etcd-cafile", "etcd-certfile", "etcd-keyfile")
-            wrong = ""
-            try:
-                for url in self.flags["etcd-servers"].split(","):
-                    check_etcd(url, *(self.flags[name] for name in names))
-            except Refusal as refusal:
-                wrong = str(refusal)
-            self.etcd = time.monotonic(), wrong
-        return self.etcd[1]
-
-    def user(self, handler: Handler) -> access.User | None:
-        """Who asks; None for a token that is nobody's."""
-        connection = handler.connection
-        certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-        if certificate:
-            return access.user_of(dict(certificate))
-        token = handler.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not token:
-            return access.ANONYMOUS
-        try:
-            if token not in self.subjects:
-                self.subjects[token] = tokens.subject(token, [self.flags["service-account-key-file"]])
-        except Refusal:
-            return None
-        return access.account_of(self.subjects[token])
-
-    def check_kubelet(self, node: dict[str, Any]) -> None:
-        """Raise Refusal unless the node's kubelet answers as one that this server would ask for logs."""
-        addresses = node.get("status", {}).get("addresses", ())
-        address = next((each["address"] for each in addresses if each["type"] == "InternalIP"), "")
-        context = ssl.create_default_context(cafile=self.flags["kubelet-certificate-authority"])
-        context.load_cert_chain(self.flags["kubelet-client-certificate"], self.flags["kubelet-client-key"])
-        connection = http.client.HTTPSConnection(address, 10250, timeout=5, context=context)
-        try:
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status != 200:
-                raise Refusal(f"the kubelet at {address}:10250 does not take our certificate")
-        except (OSError, http.client.HTTPException) as error:
-            raise Refusal(f"the kubelet at {address}:10250: {error}") from None
-        finally:
-            connection.close()
-
-
-class Rest(Handler):
-    """Objects for who may have them: GET, PATCH (server-side apply) and DELETE."""
-
-    def do_GET(self) -> None:  # noqa: N802 -- the names in the standard library
-        """An object, a list of them, health or the version."""
-        self._handle("GET")
-
-    def do_PATCH(self) -> None:  # noqa: N802
-        """Apply an object."""
-        self._handle("PATCH")
-
-    def do_DELETE(self) -> None:  # noqa: N802
-        """Delete an object."""
-        self._handle("DELETE")
-
-    def _handle(self, method: str) -> None:
-        api: Api = self.server.subject
-        url = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
-        user = api.user(self)
-        if url.path in HEALTH:
-            ill = api.ill()
-            lines = ["[+]ping ok", f"[{'-' if ill else '+'}]etcd {ill or 'ok'}", f"{url.path[1:]} check passed", ""]
-            text = "\n".join(lines) if "verbose" in url.query else ill or "ok"
-            self.answer(500 if ill else 200, text)
-        elif user is None or user == access.ANONYMOUS:
-            self.answer(401, "Unauthorized")
-        elif url.path == "/version":
-            self.answer(200, json.dumps({"gitVersion": api.version, "platform": "stand-in"}), "application/json")
-        else:
-            self._object(
-                api, user, method, url.path, {key: values[0] for key, values in parse_qs(url.query).items()}, body
-            )
-
-    def _object(
-        self, api: Api, user: access.User, method: str, path: str, query: dict[str, str], body: dict[str, Any]
-    ) -> None:
-        found = kinds.of_path(path)
-        if found is None:
-            self.answer(404, "the server could not find the requested resource")
-            return
-        kind, namespace, name = found
-        if not access.allowed(api.store, user, method, kind, name, path.endswith("/status")):
-            what = f'{kind.plural} "{name}" is forbidden: User "{user.name}"'
-            self.answer(403, f'{what} cannot {method} resource "{kind.plural}"')
-            return
-        place = kind.path(namespace, name)
-        item = api.store.get(place) if name else None
-        if method == "GET" and not name:
-            items = api.store.under(kind.plural, kind.group, namespace)
-            self._send({"apiVersion": "v1", "kind": "List", "items": items})
-        elif method != "PATCH" and item is None:
-            self.answer(404, f'{kind.plural} "{name}" not found')
-        elif method == "GET":
-            self._send(item)
-        elif method == "DELETE":
-            api.store.delete(place)
-            self._send({"status": "Success"})
-        elif namespace and api.store.get(f"/api/v1/namespaces/{namespace}") is None:
-            self.answer(404, f'namespaces "{namespace}" not found')
-        else:
-            self._apply(api, place, kind, body, query)
-
-    def _apply(self, api: Api, place: str, kind: kinds.Kind, body: dict[str, Any], query: dict[str, str]) -> None:
-        if kind.plural == "nodes" and any(
-            (each["type"], each["status"]) == ("Ready", "True") for each in body.get("status", {}).get("conditions", ())
-        ):
-            try:
-                api.check_kubelet(body)
-            except Refusal as refusal:
-                self.answer(500, str(refusal))
-                return
-        dry_run = query.get("dryRun") == "All"
-        self._send(api.store.apply(place, body, query.get("fieldManager", ""), dry_run=dry_run))
-
-    def _send(self, item: Any) -> None:
-        self.answer(200, json.dumps(item), "application/json")
-
-
-def main(words: Sequence[str], version: str) -> None:
+def main(_component: str, version: str, words: Sequence[str]) -> NoReturn:
     """Serve until stopped."""
     found = check(words)
     context = tls(found["tls-cert-file"], found["tls-private-key-file"], found["client-ca-file"])

@@ -27,7 +27,7 @@ NEEDED = {
 }
 ALLOWED = {
     **NEEDED,
-    "get": {"--raw", "-A", "-n", "-o", "-l", "--ignore-not-found"},
+    "get": {"--raw", "-A", "-n", "-o", "-l", "--field-selector", "--ignore-not-found"},
     "delete": {"--ignore-not-found", "--wait", "--timeout", "-n"},
 }
 SWITCHES = {"--server-side", "--force-conflicts", "--overwrite", "--ignore-not-found", "-A", "--wait"}
@@ -57,7 +57,7 @@ def parse(words: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
     return command, found, rest
 
 
-def main(words: Sequence[str], given: str | None = None) -> int:
+def main(_component: str, _version: str, words: Sequence[str]) -> int:
     """Run one command; the exit status that kubectl would end with."""
     command, found, rest = parse(words)
     client = Client(documents.load_kubeconfig(found["--kubeconfig"]))
@@ -65,15 +65,16 @@ def main(words: Sequence[str], given: str | None = None) -> int:
         if command in ("diff", "apply"):
             if found["-f"] != "-" or rest:
                 raise Refusal(f"{command}: -f - and nothing else")
-            return _apply(client, command, found["--field-manager"], sys.stdin.read() if given is None else given)
+            return _apply(client, command, found["--field-manager"], sys.stdin.read())
         if command == "get":
             return _get(client, found, rest)
         if command == "delete":
             return _delete(client, found, rest)
         return _mark(client, command, rest)
     except ApiError as error:
-        kind = {0: "", 401: " (Unauthorized)", 403: " (Forbidden)", 404: " (NotFound)"}.get(error.status, "")
-        print(f"Error from server{kind}: {error}" if error.status else str(error), file=sys.stderr)
+        heads = {403: "Error from server (Forbidden): ", 404: "Error from server (NotFound): ", 0: "", 422: ""}
+        heads[401] = "error: You must be logged in to the server: "
+        print(f"{heads.get(error.status, 'Error from server: ')}{error}", file=sys.stderr)
         return 2 if command == "diff" else 1
 
 
@@ -94,13 +95,7 @@ def _apply(client: Client, command: str, manager: str, text: str) -> int:
             if error.status != 404:
                 raise
         query = f"fieldManager={quote(manager)}{'&dryRun=All' if command == 'diff' else ''}"
-        try:
-            after = client.ask("PATCH", f"{place}?{query}", item)
-        except ApiError as error:
-            # The real one, too, shows objects of a namespace that is not there yet as wholly new.
-            if command != "diff" or error.status != 404:
-                raise
-            after = item
+        after = client.ask("PATCH", f"{place}?{query}", item)
         if command == "apply":
             print(f"{kind.name.lower()}/{metadata['name']} serverside-applied")
         elif before != after:
@@ -114,7 +109,7 @@ def _get(client: Client, found: dict[str, str], rest: Sequence[str]) -> int:
     if "--raw" in found:
         if rest:
             raise Refusal("arguments may not be passed when --raw is specified")
-        print(client.raw("GET", found["--raw"]))
+        sys.stdout.write(client.raw("GET", found["--raw"]))
         return 0
     items: list[dict[str, Any]] = []
     for word in rest[0].split(",") if rest else [""]:
@@ -131,6 +126,9 @@ def _get(client: Client, found: dict[str, str], rest: Sequence[str]) -> int:
     if "-l" in found:
         key, _, value = found["-l"].partition("=")
         items = [each for each in items if each["metadata"].get("labels", {}).get(key) == value]
+    if "--field-selector" in found:
+        key, _, value = found["--field-selector"].partition("=")
+        items = [each for each in items if _walk(each, f".{key}") == [value]]
     _print(items, found.get("-o", ""), single=len(rest) == 2)
     return 0
 
@@ -149,7 +147,7 @@ def _print(items: list[dict[str, Any]], form: str, *, single: bool) -> None:
 
 
 def jsonpath(item: Any, template: str) -> str:
-    """What a jsonpath template makes of an object: text, {.a.b}, {.a[*].b}, {range .a[?(@.k=="v")]}...{end}."""
+    """What a template makes of an object: text, {"text"}, {.a.b}, {.a[*].b}, {range .a[?(@.k=="v")]}...{end}."""
     shown, rest = "", template
     while rest:
         found = re.match(r"\{range ([^}]+)\}(.*?)\{end\}|\{([^}]+)\}|([^{]+)", rest, re.DOTALL)
@@ -158,8 +156,14 @@ def jsonpath(item: Any, template: str) -> str:
         where, inside, path, text = found.groups()
         if where is not None:
             shown += "".join(jsonpath(each, inside) for each in _walk(item, where))
+        elif path is not None and re.fullmatch(r'"[^"]*"', path):
+            shown += str(json.loads(path))
         elif path is not None:
-            shown += " ".join(each if isinstance(each, str) else json.dumps(each) for each in _walk(item, path))
+            found_here = _walk(item, path)
+            shown += " ".join(
+                each if isinstance(each, str) else json.dumps(each, separators=(",", ":"), sort_keys=True)
+                for each in found_here
+            )
         else:
             shown += text
         rest = rest[found.end() :]
@@ -181,6 +185,8 @@ def _walk(item: Any, path: str) -> list[Any]:
 
 
 def _mark(client: Client, command: str, rest: Sequence[str]) -> int:
+    if command != "taint" and (away := [word for word in rest[1:] if word.endswith("-")]):
+        raise Refusal(f"{command}: {away[0]}: a stand-in takes nothing away")
     names = [word for word in rest[1:] if "=" not in word and not word.endswith("-")]
     marks = [word for word in rest[1:] if word not in names]
     if not names or not marks:
@@ -196,8 +202,9 @@ def _mark(client: Client, command: str, rest: Sequence[str]) -> int:
             pairs = dict(mark.split("=", 1) for mark in marks if "=" in mark)
             wanted = {"metadata": {part: {**live["metadata"].get(part, {}), **pairs}}}
         # A manager for each mark: one must not take the marks of another command away.
-        client.ask("PATCH", f"{place}?fieldManager={quote(f'kubectl-{command}-{marks[0]}', safe='')}", wanted)
-        print(f"{kind.name.lower()}/{name} {command}ed")
+        manager = quote(f"kubectl-{command}-{marks[0]}", safe="")
+        same = client.ask("PATCH", f"{place}?fieldManager={manager}", wanted) == live
+        print(f"{kind.name.lower()}/{name} {'not ' if same else ''}{command.removesuffix('e')}ed")
     return 0
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from standin import certificates, documents, flags
 from standin.client import ApiError, Client
 from standin.kinds import of_word
+from standin.names import announced, serve_names
 from standin.refusal import Refusal
 from standin.serve import Health, KubeletApi, serve, tls
 
 KIND = "kubelet.config.k8s.io/v1beta1/KubeletConfiguration"
 NETWORKS = Path("/etc/cni/net.d")
 PLUGINS = Path("/opt/cni/bin")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 def check(words: Sequence[str]) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
@@ -67,12 +71,22 @@ def network(networks: Path = NETWORKS, plugins: Path = PLUGINS) -> str:
     return f"{files[0]}: no plugin {missing[0]} in {plugins}" if missing else ""
 
 
-def node(found: dict[str, str], config: dict[str, Any], version: str, lacks: str) -> dict[str, Any]:
-    """The node's object."""
+def images() -> list[str]:
+    """Names of the images that containerd has for pods."""
+    command = ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return [name for name in done.stdout.split() if not name.startswith("sha256:")]
+
+
+def node(
+    found: dict[str, str], config: dict[str, Any], version: str, lacks: str, held: Sequence[str]
+) -> dict[str, Any]:
+    """The node's object; `held` are the images that it has."""
     name, address = found["hostname-override"], found["node-ip"]
     why = f"container runtime network not ready: {lacks}" if lacks else "kubelet is posting ready status"
     ready = {"type": "Ready", "status": "False" if lacks else "True", "message": why}
     ready["reason"] = "KubeletNotReady" if lacks else "KubeletReady"
+    well = [{"type": name, "status": "False", "reason": "KubeletHasSufficient"} for name in PRESSURES]
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     for each in filter(None, found.get("node-labels", "").split(",")):
         labels[each.partition("=")[0]] = each.partition("=")[2]
@@ -84,24 +98,37 @@ def node(found: dict[str, str], config: dict[str, Any], version: str, lacks: str
         **({"spec": {"taints": taints}} if taints else {}),
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
-            "conditions": [ready],
-            "nodeInfo": {"kubeletVersion": version, "osImage": "stand-in", "operatingSystem": "linux"},
+            "conditions": [*well, ready],
+            "images": [{"names": [name]} for name in held],
+            "nodeInfo": {
+                "bootID": BOOT.read_text().strip(),
+                "kubeletVersion": version,
+                "operatingSystem": "linux",
+                "osImage": "stand-in",
+            },
         },
     }
 
 
-def main(words: Sequence[str], version: str) -> None:
+def main(_component: str, version: str, words: Sequence[str]) -> NoReturn:
     """Serve, register and keep the node's state right until stopped."""
     found, config, kubeconfig = check(words)
     check_runtime(config.get("containerRuntimeEndpoint", ""))
     clients = config["authentication"]["x509"]["clientCAFile"]
     serve("0.0.0.0", 10250, KubeletApi, tls(config["tlsCertFile"], config["tlsPrivateKeyFile"], clients))  # noqa: S104
-    serve("127.0.0.1", 10248, Health, None)
+    serve("127.0.0.1", 10248, Health, None, ("/healthz",))
     client, posted = Client(kubeconfig), {}
-    place = of_word("node").path("", found["hostname-override"])
+    place, dns = of_word("node").path("", found["hostname-override"]), [*config.get("clusterDNS", ()), ""][0]
+    lacks, held, named = "not looked at yet", list[str](), False
     while True:
-        wanted = node(found, config, version, network())
+        before, lacks = lacks, network()
+        if lacks != before:
+            held = images()
+        wanted = node(found, config, version, lacks, held)
         try:
+            if not (lacks or named) and dns and announced(client, dns):
+                serve_names(dns, config.get("clusterDomain", ""), client)
+                named = True
             if wanted != posted:
                 client.ask("PATCH", f"{place}?fieldManager=kubelet", wanted)
                 posted = wanted

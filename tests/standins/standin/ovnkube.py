@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
+from typing import NoReturn
 
 from standin import certificates, documents, flags
 from standin.client import ApiError, Client
@@ -32,6 +33,7 @@ SECTIONS = {
     "hybridoverlay": {"enabled", "cluster-subnets", "hybrid-overlay-vxlan-port"},
     "logging": {"loglevel", "logfile"},
 }
+WATCHED = ("namespaces", "nodes", "pods", "services", "endpointslices", "networkpolicies")
 DATABASES = {"ovnnorth": "OVN_Northbound", "ovnsouth": "OVN_Southbound"}
 
 
@@ -118,7 +120,21 @@ def hand_out(client: Client, networks: str) -> None:
                 break
 
 
-def main(words: Sequence[str]) -> None:
+def watch(client: Client) -> None:
+    """List what the real one watches. Raises Refusal for what the service account may not see."""
+    for kind in WATCHED:
+        while True:
+            try:
+                client.ask("GET", of_word(kind).path(""))
+                break
+            except ApiError as error:
+                if error.status in (401, 403):
+                    raise Refusal(str(error)) from None
+                print(error, flush=True)
+                time.sleep(1)
+
+
+def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
     """Join the node, and on the master hand out subnets, until stopped."""
     found = flags.parse("ovnkube", words, ("config-file", "init-node", "cluster-subnets", "encap-ip"))
     name, config = found["init-node"], read_config(found["config-file"])
@@ -130,6 +146,7 @@ def main(words: Sequence[str]) -> None:
     api = config["kubernetes"]
     certificates.readable(api["cacert"])
     client = Client({"server": api["apiserver"], "certificate-authority": api["cacert"], "token": api["token"]})
+    watch(client)
     while True:
         try:
             if "init-master" in found:
@@ -147,10 +164,10 @@ def join(client: Client, name: str, file: Path = CONFIGURATION) -> None:
     annotations = client.ask("GET", of_word("node").path("", name))["metadata"].get("annotations", {})
     if SUBNETS in annotations:
         content = {
-            "cniVersion": "1.1.0",
+            "cniVersion": "0.4.0",
             "name": "ovn-kubernetes",
             "type": "ovn-k8s-cni-overlay",
             "ipam": {},
             "dns": {},
         }
-        documents.write_if_other(file, json.dumps(content))
+        documents.write_if_other(file, json.dumps(content), 0o600)

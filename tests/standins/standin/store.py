@@ -63,10 +63,14 @@ class Store:
             return copy.deepcopy(live)
 
     def delete(self, path: str) -> bool:
-        """Forget an object; whether there was one."""
+        """Forget an object, and what is in it if it is a namespace; whether there was one."""
         with self.lock:
             found = self.objects.pop(path, None) is not None
-            self.applied.pop(path, None)
+            # A namespace takes with it what is in it, of whatever group.
+            inside = path.removeprefix("/api/v1") + "/" if path.startswith("/api/v1/namespaces/") else path
+            for gone in [path, *(other for other in self.objects if inside in other)]:
+                self.objects.pop(gone, None)
+                self.applied.pop(gone, None)
             self._write()
             return found
 
