@@ -69,6 +69,7 @@ RUNBOOK = Runbook(
             needs=(
                 Need("install", HOST, "the databases come with the packages"),
                 Need("certificates", HOST, "the databases listen with TLS"),
+                Need("network-checks", ALL, "until then others probe its listeners, which go when the databases come"),
             ),
         ),
         Stage(

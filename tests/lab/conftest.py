@@ -1,9 +1,14 @@
-"""One lab for the tests of the runbooks: three bare hosts in a folder, on a bridge and in a network of their own."""
+"""Labs for the tests of the runbooks: three bare hosts in a folder, on a bridge and in a network of their own."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
 from operating import Cluster
@@ -11,19 +16,48 @@ from operating import Cluster
 from plugins.errors import UsageError
 from plugins.lab import LabOptions, down, up
 from plugins.lab.options import default_folder
+from plugins.settings import ROOT
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A master and two workers; nothing of them is left when the tests are done."""
+    """A master and two workers for an overlay alone; nothing of them is left when the tests are done."""
     folder = tmp_path_factory.mktemp("cluster")
+    with lab_of(folder, "labtest5", "10.155.0.0/24", overlay_only=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubernetes_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real programs, where there is a mirror that holds some; else strict stand-ins."""
+    if given := os.environ.get("KUBERNETES_MIRROR"):
+        return Path(given).absolute()
+    folder = tmp_path_factory.mktemp("standins")
+    subprocess.run([sys.executable, ROOT / "tests" / "standins" / "mirror.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory, kubernetes_mirror: Path) -> Iterator[Cluster]:
+    """A master and two workers, bare, with all downloads pinned as the mirror has them."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    with lab_of(folder, "labtest6", "10.156.0.0/24", overlay_only=False, mirror=kubernetes_mirror) as cluster:
+        cluster.pin()
+        yield cluster
+
+
+@contextmanager
+def lab_of(
+    folder: Path, bridge: str, network: str, *, overlay_only: bool, mirror: Path | None = None
+) -> Iterator[Cluster]:
+    """Three bare hosts and their operator, for as long as the context lasts."""
     options = LabOptions(
         folder=folder / "lab",
         inventory=folder / "inventory",
         workers=2,
-        overlay_only=True,
-        bridge="labtest5",
-        network=IPv4Network("10.155.0.0/24"),
+        overlay_only=overlay_only,
+        bridge=bridge,
+        network=IPv4Network(network),
         images=default_folder() / "images",
     )
     try:
@@ -34,6 +68,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         down(options.folder, say=lambda _: None)
         raise
     try:
-        yield Cluster(options, lab, folder)
+        yield Cluster(options, lab, folder, mirror)
     finally:
         down(options.folder, say=lambda _: None)

@@ -8,16 +8,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plugins.errors import RunbookError
 from plugins.lab import LabOptions, LabState, fingerprint, run_inside, up
 from plugins.overlay import AUTHORITY
 from plugins.settings import ROOT
 
+BOOT = "cat /proc/sys/kernel/random/boot_id"
 LEFTOVERS = """
 ip netns list | grep -o ovn-runbooks-probe
 ip -brief link | grep -o ovnrbprobe
@@ -66,11 +69,12 @@ class Ran:
 
 @dataclass
 class Cluster:
-    """A lab and its operator; `folder` has the operator's state and reports."""
+    """A lab and its operator; `folder` has the operator's state and reports, `mirror` the downloads."""
 
     options: LabOptions
     lab: LabState
     folder: Path
+    mirror: Path | None = None
     lives: int = 0
     overlays: set[int] = field(default_factory=set)
 
@@ -93,6 +97,8 @@ class Cluster:
 
     def command(self, runbook: str, *words: str, inventory: Path | None = None) -> list[str]:
         """Words of a runbook's command line."""
+        if self.mirror and runbook in ("bootstrap", "task", "artifacts"):
+            words = (*words, "--mirror", str(self.mirror))
         return [sys.executable, "-m", f"runbooks.{runbook}", *words, "-i", str(inventory or self.lab.inventory)]
 
     @property
@@ -113,6 +119,10 @@ class Cluster:
         if runbook == "bootstrap" and ran.status == 0 and "--dry-run" not in words:
             self.overlays.add(self.lives)
         return ran
+
+    def pin(self) -> None:
+        """Pin every download as the mirror has it."""
+        subprocess.run(self.command("artifacts", "lock"), cwd=ROOT, env=self.environment, check=True, timeout=60)
 
     def kill_at(self, seen: Callable[[str], bool], runbook: str, *words: str) -> str:
         """Start a runbook, and kill its process when a line of it is `seen`; give what it said until then."""
@@ -139,6 +149,32 @@ class Cluster:
     def shell(self, host: str, text: str) -> str:
         """Run shell text as root in a host; give its output."""
         return run_inside(self.lab.folder, host, ["bash", "-c", text], check=False).stdout.strip()
+
+    def reboot(self) -> None:
+        """Tell every host to reboot, and wait until each has."""
+        before = self.boots()
+        for host in self.hosts:
+            self.shell(host, "systemctl reboot")
+        self.until(
+            lambda: all(boot not in ("", before[host]) for host, boot in self.boots().items()), "new boot of all"
+        )
+
+    def until(self, come: Callable[[], bool], what: str, seconds: float = 120) -> None:
+        """Wait for what comes by itself."""
+        end = time.monotonic() + seconds
+        while not come():
+            assert time.monotonic() < end, f"no {what} within {seconds:.0f} s"
+            time.sleep(0.5)
+
+    def boots(self) -> dict[str, str]:
+        """Every host's boot id; empty while it is down."""
+        found = {}
+        for host in self.hosts:
+            try:
+                found[host] = self.shell(host, BOOT)
+            except RunbookError:
+                found[host] = ""
+        return found
 
     def disks(self) -> dict[str, str]:
         """Every changed file of every host, with a hash; logs and /run aside."""

@@ -13,8 +13,6 @@ from plugins.lab import full_disk, unplugged
 
 pytestmark = pytest.mark.lab
 
-BOOT = "cat /proc/sys/kernel/random/boot_id"
-
 
 def test_a_dry_run_on_bare_hosts_writes_nothing(cluster: Cluster) -> None:
     """Everything would change, no file of any host does, and the operator has no authority, key or lock of it."""
@@ -89,11 +87,11 @@ def test_a_host_that_is_another_one_is_refused(cluster: Cluster) -> None:
 def test_a_reboot_brings_the_chassis_back(cluster: Cluster) -> None:
     """A new boot id, seen by the runbook; and after it the overlay is whole without a hand on the host."""
     cluster.overlay()
-    boots = {name: cluster.shell(name, BOOT) for name in cluster.hosts}
+    boots = cluster.boots()
     ran = cluster.run("bootstrap", "--reboot", "always", "--host", "linux-2")
     assert (ran.status, ran.host("linux-2")) == (0, "changed"), ran.text
     assert "reboot" in [step["name"] for step in ran.all_steps("linux-2") if step["status"] == "changed"], ran.text
-    after = {name: cluster.shell(name, BOOT) for name in cluster.hosts}
+    after = cluster.boots()
     assert {name for name in boots if boots[name] != after[name]} == {"linux-2"}
     verified = cluster.run("verify")
     assert verified.status == 0, verified.text

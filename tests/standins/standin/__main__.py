@@ -8,6 +8,7 @@ import pkgutil
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from standin.refusal import Refusal
 
@@ -38,6 +39,8 @@ def run(component: str, version: str, words: list[str]) -> int:
 def main() -> int:
     """Read who this is, and be it."""
     who = json.loads(pkgutil.get_data("standin", "standin.json") or b"{}")
+    # What lists of processes and ports call it: not the name of its interpreter.
+    Path("/proc/self/comm").write_text(who["component"][:15])
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         return run(who["component"], who["version"], sys.argv[1:])

@@ -29,28 +29,39 @@ class Client:
         self.token = config.get("token", "")
         self.context = ssl.create_default_context(cafile=config["certificate-authority"])
         if not self.token:
-            pair = config["client-certificate"], config["client-key"]
-            certificates.check_client(*pair, config["certificate-authority"])
-            self.context.load_cert_chain(*pair)
+            self.context.load_cert_chain(config["client-certificate"], certificates.private(config["client-key"]))
+        self.kept: http.client.HTTPSConnection | None = None
 
     def raw(self, method: str, path: str, body: Any = None) -> str:
         """The answer's text. Raises ApiError unless it is a good one."""
-        host = self.url.hostname or ""
-        connection = http.client.HTTPSConnection(host, self.url.port, timeout=self.timeout, context=self.context)
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        content = json.dumps(body) if body is not None else None
+        kept = self.kept is not None
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            text = response.read().decode()
-        except ssl.SSLError as error:
-            raise ApiError(0, f"tls: {error.reason or error}: {host}") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise ApiError(0, f"The connection to the server {self.url.netloc} was refused: {error}") from None
-        finally:
-            connection.close()
-        if response.status >= 300:
-            raise ApiError(response.status, text.strip())
+            status, text = self._exchange(method, path, content)
+        except ApiError as error:
+            # The server ends connections that have been idle, and all of them when it starts anew.
+            if not kept or error.status:
+                raise
+            status, text = self._exchange(method, path, content)
+        if status >= 300:
+            raise ApiError(status, text.strip())
         return text
+
+    def _exchange(self, method: str, path: str, content: str | None) -> tuple[int, str]:
+        host = self.url.hostname or ""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if self.kept is None:
+            self.kept = http.client.HTTPSConnection(host, self.url.port, timeout=self.timeout, context=self.context)
+        try:
+            self.kept.request(method, path, content, headers)
+            response = self.kept.getresponse()
+            return response.status, response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            self.kept.close()
+            self.kept = None
+            if isinstance(error, ssl.SSLError):
+                raise ApiError(0, f"tls: {error.reason or error}: {host}") from None
+            raise ApiError(0, f"The connection to the server {self.url.netloc} was refused: {error}") from None
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The answer's object. Raises ApiError unless there is one."""

@@ -156,7 +156,7 @@ def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
             if error.status in (401, 403):
                 raise Refusal(str(error)) from None
             print(error, flush=True)
-        time.sleep(1)
+        time.sleep(0.5)
 
 
 def join(client: Client, name: str, file: Path = CONFIGURATION) -> None:

@@ -1,0 +1,167 @@
+"""Kubernetes on real hosts: a story in two lives of three bare machines, to be read, and run, from top to bottom.
+
+Its programs come out of a mirror: with `KUBERNETES_MIRROR=FOLDER` real ones, else stand-ins, which are as strict and
+do less. What takes real ones is skipped without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from operating import Cluster
+
+from plugins.artifacts.pins import load_pins
+from plugins.kubernetes import SUPERUSER_CONFIG
+
+pytestmark = pytest.mark.lab
+
+real = pytest.mark.skipif(
+    not os.environ.get("KUBERNETES_MIRROR"), reason="stand-ins run no pods: KUBERNETES_MIRROR names no mirror"
+)
+NODES = f"kubectl --kubeconfig={SUPERUSER_CONFIG} get nodes -o json"
+PRIVATE = (
+    "/etc/kubernetes/*.kubeconfig /etc/kubernetes/tls/*-key.pem /etc/openvswitch/ovn_k8s.conf /etc/openvswitch/*key*"
+)
+STARTS = "systemctl show -p ActiveEnterTimestampMonotonic --value kube-apiserver kube-scheduler kubelet ovnkube etcd"
+
+
+def ready(cluster: Cluster) -> dict[str, str]:
+    """Status of each node that the API knows, with the boot of the host that told it so."""
+    found = {}
+    for node in json.loads(cluster.shell("master", NODES))["items"]:
+        conditions = {each["type"]: each["status"] for each in node["status"]["conditions"]}
+        found[node["metadata"]["name"]] = f"{conditions.get('Ready')} {node['status']['nodeInfo']['bootID']}"
+    return found
+
+
+def ready_now(cluster: Cluster) -> dict[str, str]:
+    """What `ready` gives when every node is ready, and is since its last boot."""
+    return {host: f"True {boot}" for host, boot in cluster.boots().items()}
+
+
+def authorities(cluster: Cluster) -> dict[str, bytes]:
+    """The certificates of all authorities in the operator's state folder."""
+    return {str(file.relative_to(cluster.state)): file.read_bytes() for file in cluster.state.rglob("ca.pem")}
+
+
+def test_every_download_is_pinned(kubernetes: Cluster) -> None:
+    """As the mirror has it, in a file beside the inventory; without pins a bootstrap would not even begin."""
+    pins = load_pins("current", kubernetes.lab.inventory, kubernetes.folder)
+    assert any(each.endswith("/kube-apiserver") for each in pins.files)
+    assert any("coredns" in each for each in pins.files)
+
+
+def test_a_dry_run_on_bare_hosts_writes_nothing(kubernetes: Cluster) -> None:
+    """Everything would change, no file of any host does, and the operator has no authority, key or token of it."""
+    before = kubernetes.disks()
+    ran = kubernetes.run("bootstrap", "--dry-run")
+    assert (ran.status, set(ran.hosts.values())) == (0, {"would-change"}), ran.text
+    assert kubernetes.disks() == before
+    assert list(kubernetes.state.rglob("*")) == []
+
+
+def test_bare_hosts_become_a_cluster(kubernetes: Cluster) -> None:
+    """One command: every node is ready, and the cluster is verified at its end."""
+    ran = kubernetes.run("bootstrap")
+    assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"changed"}, 0), ran.text
+    stages = ran.stages("master")
+    assert {stages[each] for each in ("etcd", "control-plane", "access", "dns", "labels")} == {"changed"}, ran.text
+    for name in kubernetes.hosts:
+        stages = ran.stages(name)
+        assert {stages[each] for each in ("artifacts", "runtime", "images", "kubelet", "ovnkube")} == {"changed"}
+        assert {stages[each] for each in ("node-ready", "verify", "verify-node")} == {"ok"}, ran.text
+    assert ready(kubernetes) == ready_now(kubernetes)
+
+
+def test_the_second_time_changes_nothing(kubernetes: Cluster) -> None:
+    """All steps are ok, not one file of a host is written and no service starts anew; nor with a dry run after that."""
+    before = kubernetes.disks()
+    started = {host: kubernetes.shell(host, STARTS) for host in kubernetes.hosts}
+    ran = kubernetes.run("bootstrap")
+    assert (ran.status, set(ran.hosts.values()), ran.count("changed")) == (0, {"ok"}, 0), ran.text
+    dry = kubernetes.run("bootstrap", "--dry-run")
+    assert (dry.status, set(dry.hosts.values()), dry.count("would-change")) == (0, {"ok"}, 0), dry.text
+    assert kubernetes.disks() == before
+    assert {host: kubernetes.shell(host, STARTS) for host in kubernetes.hosts} == started
+
+
+def test_a_healthy_cluster_is_verified(kubernetes: Cluster) -> None:
+    """It looks, finds nothing, and writes nothing."""
+    before = kubernetes.disks()
+    ran = kubernetes.run("verify")
+    assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"ok"}, 0), ran.text
+    assert kubernetes.disks() == before
+
+
+def test_what_opens_the_cluster_is_for_root_alone(kubernetes: Cluster) -> None:
+    """Keys, kubeconfigs and ovnkube's configuration; and no process shows the token that it has from there."""
+    for host in kubernetes.hosts:
+        modes = kubernetes.shell(host, f"stat -c '%a' {PRIVATE}").splitlines()
+        assert len(modes) >= 5, modes
+        assert set(modes) == {"600"}
+        token = kubernetes.shell(host, "sed -n 's/^token=//p' /etc/openvswitch/ovn_k8s.conf")
+        assert token
+        assert token not in kubernetes.shell(host, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")
+
+
+@real
+def test_secrets_are_encrypted_in_etcd(kubernetes: Cluster) -> None:
+    """The DNS server's configuration is found in etcd's files as it is; a service account's token is not."""
+    token = kubernetes.shell("master", "sed -n 's/^token=//p' /etc/openvswitch/ovn_k8s.conf")
+    assert kubernetes.shell("master", "grep -rlaF 'lameduck 5s' /var/lib/etcd")
+    assert kubernetes.shell("master", f"grep -rlaF '{token}' /var/lib/etcd") == ""
+    assert (
+        kubernetes.shell("master", f"grep -rlaF \"$(printf %s '{token}' | base64 -w0 | cut -c1-60)\" /var/lib/etcd")
+        == ""
+    )
+
+
+@real
+def test_pods_reach_each_other_and_services(kubernetes: Cluster) -> None:
+    """A pod on every node has its packets answered by every other, the API and the DNS; and then all are gone."""
+    ran = kubernetes.run("verify", "--traffic")
+    assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"ok"}, 0), ran.text
+    for name in kubernetes.hosts:
+        steps = ran.steps(name, "pod-traffic")
+        assert {steps[f"check {each}"]["status"] for each in ("service-api", "service-dns")} == {"ok"}, ran.text
+        peers = [step for step in steps if step.startswith("check pod traffic to ")]
+        assert len(peers) == len(kubernetes.hosts) - 1, ran.text
+    assert kubernetes.leftovers() == {}
+
+
+def test_a_worker_that_is_broken_is_named(kubernetes: Cluster) -> None:
+    """With its ovnkube stopped and its network gone a verify says so of that worker alone; a bootstrap mends it."""
+    kubernetes.shell("linux-2", "systemctl disable --now ovnkube; rm /etc/cni/net.d/*")
+    ran = kubernetes.run("verify")
+    assert (ran.status, ran.host("linux-1"), ran.host("linux-2")) == (1, "ok", "failed"), ran.text
+    assert "ovnkube inactive" in ran.text
+    mended = kubernetes.run("bootstrap")
+    assert (mended.status, mended.host("linux-1"), mended.host("linux-2")) == (0, "ok", "changed"), mended.text
+
+
+def test_a_killed_run_is_taken_up_again(kubernetes: Cluster) -> None:
+    """Bare again, and killed when the API server has just been started: the next run makes the cluster all the same.
+
+    Nothing is made twice: the authorities are those of before the kill, and no host has another one.
+    """
+    kubernetes.renew()
+    said = kubernetes.kill_at(lambda line: "service kube-apiserver" in line, "bootstrap", "--verbose")
+    assert "FAILED" not in said
+    before = authorities(kubernetes)
+    assert before
+    ran = kubernetes.run("bootstrap")
+    assert (ran.status, ran.count("failed")) == (0, 0), ran.text
+    assert authorities(kubernetes) == before
+    assert len(kubernetes.authorities()) == 1
+    assert ready(kubernetes) == ready_now(kubernetes)
+    again = kubernetes.run("bootstrap")
+    assert (again.status, again.count("changed")) == (0, 0), again.text
+
+
+def test_all_hosts_reboot_and_nobody_lends_a_hand(kubernetes: Cluster) -> None:
+    """Everything comes up by itself: services, tunnels, nodes that are ready since this boot, and names."""
+    kubernetes.reboot()
+    kubernetes.until(lambda: ready(kubernetes) == ready_now(kubernetes), "ready nodes")
+    kubernetes.until(lambda: kubernetes.run("verify").status == 0, "a verify that finds nothing")
