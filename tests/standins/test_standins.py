@@ -123,6 +123,7 @@ def test_kubectl_knows_the_runbooks_forms_only() -> None:
     node = {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     template = '{.metadata.name} {range .status.conditions[?(@.type=="Ready")]}{.status}{end}'
     assert kubectl.jsonpath(node, template) == "a True"
+    assert kubectl.jsonpath(node, r'{.metadata}{"\n"}{.spec.taints}') == '{"name":"a"}\n'
 
 
 def test_a_program_says_that_it_is_a_stand_in(tmp_path: Path) -> None:

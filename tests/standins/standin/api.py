@@ -144,6 +144,9 @@ def answer(
     if method == "PATCH":
         if namespace and api.store.get(f"/api/v1/namespaces/{namespace}") is None:
             raise ApiError(404, f'namespaces "{namespace}" not found')
+        where = {"namespace": namespace} if namespace else {}
+        body = {"apiVersion": kind.group, "kind": kind.name, **body}
+        body["metadata"] = {**body.get("metadata", {}), "name": name, **where}
         check_wanted(api, user, kind, place, body)
         return api.store.apply(place, body, query.get("fieldManager", ""), dry_run=query.get("dryRun") == "All")
     if item is None:

@@ -22,9 +22,9 @@ class Names(ThreadingUDPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: str, domain: str, client: Client) -> None:
+    def __init__(self, address: str, domain: str, client: Client, port: int = 53) -> None:
         self.domain, self.client = domain, client
-        super().__init__((address, 53), Question)
+        super().__init__((address, port), Question)
 
 
 class Question(BaseRequestHandler):
