@@ -126,7 +126,10 @@ def test_pods_reach_each_other_and_services(kubernetes: Cluster) -> None:
         assert {steps[f"check {each}"]["status"] for each in ("service-api", "service-dns")} == {"ok"}, ran.text
         peers = [step for step in steps if step.startswith("check pod traffic to ")]
         assert len(peers) == len(kubernetes.hosts) - 1, ran.text
-    assert kubernetes.leftovers() == {}
+    left = " ".join(kubernetes.leftovers().values())
+    assert "ovn-runbooks-probe" not in left
+    assert "ovnrbprobe" not in left
+    assert kubernetes.shell("master", f"{NODES.partition(' get ')[0]} get namespaces -o name | grep probe") == ""
 
 
 def test_a_worker_that_is_broken_is_named(kubernetes: Cluster) -> None:
