@@ -126,6 +126,7 @@ KUBERNETES = (
         "dns-ready",
         await_dns,
         roles=(Role.MASTER,),
+        gathers="node-ready",
         kubernetes=True,
         after_changes=False,
         needs=(
