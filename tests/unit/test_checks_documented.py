@@ -8,7 +8,9 @@ import pytest
 
 from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.host import HOST_RULES
+from plugins.checks.kubernetes import rules_for
 from plugins.checks.reach import REACH_RULES
+from plugins.inventory.model import Role
 from plugins.scripts import TEMPLATES
 
 RULES = (*HOST_RULES, *COMPARE_RULES, *REACH_RULES)
@@ -34,3 +36,11 @@ def test_what_to_do_is_one_line_of_advice(rule):
         assert len(text) > 3
         assert "\n" not in text
         assert not text.endswith(".")
+
+
+def test_every_check_of_a_node_is_described():
+    """docs/kubernetes.md names what verify asks of nodes; certificates share a row."""
+    text = (TEMPLATES.parent / "docs" / "kubernetes.md").read_text()
+    ids = {rule.id for role in (Role.MASTER, Role.LINUX) for rule in rules_for(role)}
+    wanted = {"NAME-certificate" if name.endswith("-certificate") else name for name in ids}
+    assert wanted <= set(re.findall(r"`([\w-]+)`", text))
