@@ -249,7 +249,7 @@ chassis() { _step 'chassis registered' '' _chassis "$@"; }
 _chassis_look() {
   local name type address registered=''
   _ovs_read || return
-  _chassis_read || return
+  _chassis_read "$4" || return
   while IFS=, read -r name type address; do
     [[ $address == "$3" ]] || continue
     if [[ $name != "$1" ]]; then
@@ -261,14 +261,19 @@ _chassis_look() {
   if [[ -z $registered ]]; then DIFF+="+chassis $1 at $2 $3"$'\n'; fi
   [[ -z $DIFF ]]
 }
+# _chassis_read SECONDS: REPLY becomes the chassis's tunnel ends, as soon as the southbound database tells them.
 _chassis_read() {
-  local remote=${OVS[Open_vSwitch . external_ids:ovn-remote]-}
+  local remote=${OVS[Open_vSwitch . external_ids:ovn-remote]-} until=$((SECONDS + $1))
   _needs ovn-sbctl || return
   if [[ -z $remote ]]; then MESSAGE='ovn-remote is not set yet'; return 2; fi
-  if ! REPLY=$(_southbound --timeout=10 --format=csv --data=bare --no-headings --columns=chassis_name,type,ip list Encap 2>&1); then
-    MESSAGE="the southbound database at $remote does not answer: ${REPLY##*: }"
-    return 2
-  fi
+  # The database may just begin to listen, or be told which certificate to show.
+  until REPLY=$(_southbound --timeout=10 --format=csv --data=bare --no-headings --columns=chassis_name,type,ip list Encap 2>&1); do
+    if ((STEPS_DRY_RUN || SECONDS >= until)); then
+      MESSAGE="the southbound database at $remote does not answer: ${REPLY##*: }"
+      return 2
+    fi
+    sleep 0.5
+  done
 }
 _southbound() {
   ovn-sbctl --db="${OVS[Open_vSwitch . external_ids:ovn-remote]}" --no-leader-only --private-key="${OVS[SSL . private_key]-}" \
@@ -276,9 +281,9 @@ _southbound() {
 }
 _chassis_act() {
   local name type address until=$((SECONDS + $4))
-  _chassis_read
+  _chassis_read "$4"
   while IFS=, read -r name type address; do
     if [[ $address == "$3" && $name != "$1" ]]; then _southbound --timeout=20 --if-exists chassis-del "$name"; fi
   done <<<"$REPLY"
-  until DIFF='' && _chassis_look "$1" "$2" "$3" || ((SECONDS >= until)); do sleep 0.3; done
+  until DIFF='' && _chassis_look "$@" || ((SECONDS >= until)); do sleep 0.3; done
 }
