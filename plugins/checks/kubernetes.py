@@ -42,6 +42,8 @@ def service_states(facts: HostFacts, node: Node) -> Verdict:
 def ready(facts: HostFacts, node: Node) -> Verdict:
     """The API calls the node ready, and nothing about it is short."""
     del node
+    if _silent(facts):
+        return failed(f"the API says: {facts.text('node_error')}")
     have = {str(each["type"]): each for each in _told(facts, "conditions", list)}
     if "Ready" not in have:
         return failed("no word about it")
@@ -51,22 +53,27 @@ def ready(facts: HostFacts, node: Node) -> Verdict:
     return note(listed(short), todo="make room on the host: memory, disk or processes") if short else ok("Ready")
 
 
-def version(facts: HostFacts, node: Node) -> Verdict:
+def version(facts: HostFacts, node: Node) -> Verdict | None:
     """The kubelet is the release's."""
-    _told(facts, "conditions", list)
+    if _silent(facts):
+        return None
     seen = facts.text("node_version")
     return (ok if seen == node.version else failed)(seen, node.version)
 
 
-def address(facts: HostFacts, node: Node) -> Verdict:
+def address(facts: HostFacts, node: Node) -> Verdict | None:
     """The API reaches the node by the address of the inventory."""
+    if _silent(facts):
+        return None
     have = [str(each["address"]) for each in _told(facts, "addresses", list) if each["type"] == "InternalIP"]
     wanted = str(node.settings.address)
     return (ok if have == [wanted] else failed)(listed(have) or "none", wanted)
 
 
-def role(facts: HostFacts, node: Node) -> Verdict:
+def role(facts: HostFacts, node: Node) -> Verdict | None:
     """The node has the label of its role; the master takes no ordinary pods, and a worker does."""
+    if _silent(facts):
+        return None
     label = ROLE_LABELS[node.settings.role]
     key = label.partition("=")[0]
     kept_free = any(each.get("key") == "node-role.kubernetes.io/control-plane" for each in _told(facts, "taints", list))
@@ -131,10 +138,13 @@ def rules_for(role: Role) -> tuple[Rule[Node], ...]:
     return (*_NODE_RULES, *parts, *pairs, _DEPLOYMENT, _NAME)
 
 
+def _silent(facts: HostFacts) -> bool:
+    """Whether the API says nothing about the node, which one check tells of."""
+    return bool(facts.texts.get("node_error"))
+
+
 def _told(facts: HostFacts, part: str, kind: type) -> Any:
-    """Read one part of what the API says of the node; ValueError with its own words where it says something else."""
-    if error := facts.texts.get("node_error"):
-        raise ValueError(f"the API says: {error}")
+    """Read one part of what the API says of the node; ValueError where that cannot be read."""
     text = facts.may_be_empty(f"node_{part}")
     try:
         told = loads(text) if text else kind()

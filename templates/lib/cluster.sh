@@ -11,7 +11,7 @@ inspect_node() {
   _begin 'inspect node'
   if ! _needs kubectl; then _fail; fi
   _inspect_services "${@:3}"
-  if text=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$NODE_PARTS" 2>&1); then
+  if text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$NODE_PARTS" 2>&1); then
     { IFS= read -r labels; IFS= read -r taints; IFS= read -r addresses; IFS= read -r conditions; IFS= read -r version; } <<<"$text"
     _fact node_labels "$labels"
     _fact node_taints "$taints"
@@ -106,7 +106,7 @@ inspect_deployment() {
   local text
   _begin "inspect $3"
   if ! _needs kubectl; then _fail; fi
-  text=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get deployment -n "$2" "$3" \
+  text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get deployment -n "$2" "$3" \
     -o 'jsonpath={.status.availableReplicas}/{.spec.replicas}' 2>&1) || text=${text##*$'\n'}
   _fact "deployment_$3" "$text"
   _report ok
