@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -215,12 +217,18 @@ def test_a_second_run_is_refused_and_told_who_has_the_first(simulated: Simulate)
     assert not hosts.state("linux-1")["packages"].get("ovn-host")
 
 
-def _start(hosts: Simulated, *words: str) -> subprocess.Popen[bytes]:
-    """Start a runbook; what it prints goes to a file beside the hosts."""
+@contextmanager
+def _started(hosts: Simulated, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a runbook, and leave nothing of it; what it prints goes to a file beside the hosts."""
     command = [sys.executable, "-m", *words]
     environment = os.environ | hosts.environment
     with _said(hosts).open("w") as output:
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
 
 
 def _said(hosts: Simulated) -> Path:
@@ -246,10 +254,9 @@ def _await_script(hosts: Simulated) -> None:
 def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate, number: int) -> None:
     """Ctrl-C while a step hangs: exit status 130, and what was running where."""
     hosts = simulated(count=3, faults=("linux-1:install:hang",))
-    with _start(hosts, BOOTSTRAP) as running:
-        _await_line(hosts, "linux-1", "network-checks", "ok")
+    with _started(hosts, BOOTSTRAP) as running:
         _await_line(hosts, "linux-2", "install", "changed")
-        time.sleep(1)
+        time.sleep(2)  # by then linux-1 has begun with it, too
         began = time.monotonic()
         running.send_signal(number)
         assert running.wait(timeout=20) == 130
@@ -263,7 +270,7 @@ def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_pa
     report(hosts, tmp_path, BOOTSTRAP, expect=0)
     before = lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))
     hosts.add_fault("linux-1:traffic_ping:hang:seconds=8")
-    with _start(hosts, VERIFY, "--traffic") as running:
+    with _started(hosts, VERIFY, "--traffic") as running:
         _await_line(hosts, "linux-1", "traffic-port", "ok")
         _await_line(hosts, "linux-2", "traffic", "ok")
         running.send_signal(signal.SIGINT)
@@ -287,7 +294,7 @@ def test_a_killed_run_is_run_again(simulated: Simulate, tmp_path: Path) -> None:
     hosts = simulated(count=3)
     fingerprints = set()
     for moment in (0.7, 1.2, 1.7, 2.2):
-        with _start(hosts, BOOTSTRAP) as running:
+        with _started(hosts, BOOTSTRAP) as running:
             time.sleep(moment)
             running.kill()
         fingerprints |= {
