@@ -161,7 +161,10 @@ def _receive(play: Play, digest: str, size: str, place: str) -> Part:
     if play.host.strike(("disk-full",), play.script.task, "receive"):
         yield from play.fail("it could not be written", output=f"cannot write: {NO_SPACE}")
     if (seen := sha256(data).hexdigest()) != digest:
-        yield from play.fail(f"its SHA-256 is {seen}, and {digest} is what is pinned")
+        yield from play.fail(
+            f"its SHA-256 is {seen}, and {digest} is what is pinned: nothing was replaced; "
+            "put the right file there, or pin this one if you trust it (artifacts lock)"
+        )
     state = play.host.state
     state.files.place(f"{STAGED}/{digest}", Entry(Kind.FILE, "644", content="sent", changed=state.next_tick()))
     yield from play.report(Status.CHANGED)

@@ -205,7 +205,7 @@ receive() {
   if ! _artifact_matches "$part"; then
     rm -f -- "$part"
     # shellcheck disable=SC2034  # read by _report
-    MESSAGE="its SHA-256 is $REPLY, and $1 is what is pinned"
+    MESSAGE="its SHA-256 is $REPLY, and $1 is what is pinned: nothing was replaced; put the right file there, or pin this one if you trust it (artifacts lock)"
     _fail
   fi
   mv -fT -- "$part" "$ARTIFACTS_STAGED/$1"
