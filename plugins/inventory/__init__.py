@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from plugins.errors import InventoryError, UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings
+from plugins.inventory.winrm import WITH_PASSWORD
 
 if TYPE_CHECKING:  # the command line's --help needs the settings and not Nornir
     from nornir.core.inventory import Host
@@ -35,11 +36,17 @@ def read_secrets(hosts: Iterable[Host]) -> None:
     findings: list[str] = []
     for host in hosts:
         settings = host_settings(host)
-        sources = {
-            "data.ssh.password": settings.ssh.password,
-            "data.ssh.key_passphrase": settings.ssh.key_passphrase,
-            "data.sudo.password": settings.sudo.password,
-        }
+        if settings.transport == "winrm":
+            sources = {"data.winrm.password": settings.winrm.password}
+            if settings.winrm.password is None and settings.winrm.authentication in WITH_PASSWORD:
+                todo = "write where it comes from: {env: NAME}, {file: PATH} or {command: [...]}"
+                findings.append(f"{host.name}: data.winrm.password: {settings.winrm.authentication} needs one; {todo}")
+        else:
+            sources = {
+                "data.ssh.password": settings.ssh.password,
+                "data.ssh.key_passphrase": settings.ssh.key_passphrase,
+                "data.sudo.password": settings.sudo.password,
+            }
         for key, source in sources.items():
             try:
                 if source is not None:

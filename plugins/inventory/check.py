@@ -11,6 +11,7 @@ from plugins.inventory.findings import Finding
 from plugins.inventory.layers import Layer
 from plugins.inventory.model import HostData, Role
 from plugins.inventory.networks import NETWORKS, Networks, check_cluster
+from plugins.inventory.winrm import contradictions
 from plugins.words import listed, quoted
 
 LONGEST_WINDOWS_NAME = 15  # NetBIOS
@@ -74,6 +75,7 @@ def check(members: Sequence[Member], cluster: Networks) -> Iterator[Finding]:
         yield from check_name(member)
         yield from check_role(member)
         yield from check_connection(member)
+        yield from check_winrm(member)
         yield from check_nic(member)
         yield from check_nic_bridge(member, kubernetes=cluster.kubernetes)
         yield from check_address(member, cluster.networks)
@@ -131,6 +133,13 @@ def check_connection(member: Member) -> Iterator[Finding]:
     if member.transport != fitting:
         problem = f"{member.transport} does not reach hosts of the role {member.role}"
         yield member.finding(("data", "transport"), problem, f"write {fitting}, or leave transport out")
+
+
+def check_winrm(member: Member) -> Iterator[Finding]:
+    """What a Windows host's WinRM settings come to goes together."""
+    if member.role is Role.WINDOWS and member.transport == "winrm":
+        for key, problem, todo in contradictions(member.data.winrm):
+            yield member.finding(("data", "winrm", key), problem, todo)
 
 
 def check_nic(member: Member) -> Iterator[Finding]:
@@ -195,7 +204,8 @@ def check_doubles(members: Sequence[Member]) -> Iterator[Finding]:
             continue  # the same hostname would only say it again
         if member.hostname is None or member.transport == "memory" or member.broken(("port",)):
             continue
-        endpoint = (member.hostname.lower(), member.port or (5986 if member.role is Role.WINDOWS else 22))
+        port = member.port or (member.data.winrm.default_port if member.role is Role.WINDOWS else 22)
+        endpoint = (member.hostname.lower(), port)
         if endpoints.setdefault(endpoint, member.name) != member.name:
             problem = f"{endpoint[0]}, port {endpoint[1]}, is also where {endpoints[endpoint]} is reached"
             yield member.finding(("hostname",), problem, "give each host its own hostname or port")

@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, Field, StrictStr
 from pydantic_core import PydanticCustomError
 
+from plugins.inventory.base import Model as Model  # noqa: PLC0414  # others take it from here
 from plugins.inventory.fields import (
     Address,
     Block,
@@ -28,6 +29,7 @@ from plugins.inventory.fields import (
     Port,
     Word,
 )
+from plugins.inventory.winrm import WinrmSettings
 from plugins.paths import LocatedPath
 from plugins.secret import SecretSource
 
@@ -45,12 +47,6 @@ class Role(StrEnum):
 def _user_ssh_config() -> Path | None:
     file = Path("~/.ssh/config").expanduser()
     return file if file.is_file() else None
-
-
-class Model(BaseModel):
-    """Frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class SshSettings(Model):
@@ -118,6 +114,7 @@ class SharedData(Model):
     )
     ssh: Block[SshSettings] = Field(default_factory=SshSettings, description="SSH connection.")
     sudo: Block[SudoSettings] = Field(default_factory=SudoSettings, description="Becoming root.")
+    winrm: Block[WinrmSettings] = Field(default_factory=WinrmSettings, description="WinRM connection.")
     containerd: Block[ContainerdSettings] = Field(
         default_factory=ContainerdSettings, description="Container runtime of a Linux host."
     )
@@ -196,7 +193,9 @@ class Entry(Model):
     """Nornir's own keys, which hosts, groups and defaults have in common."""
 
     hostname: ConnectTo | None = Field(default=None, description="IPv4 address or DNS name to connect to.")
-    port: Port | None = Field(default=None, description="Port to connect to; none: 22 for ssh, 5986 for winrm.")
+    port: Port | None = Field(
+        default=None, description="Port to connect to; none: 22 for ssh, 5986 for winrm (5985 over http)."
+    )
     username: Word | None = Field(default=None, description="User to log in as; none: your own name.")
     platform: Word | None = Field(default=None, description="Nornir's platform; the runbooks do not read it.")
 

@@ -32,9 +32,13 @@ CLUSTER = ("data", "cluster")
 _HINTS: Hints = {
     "password": (
         "a password never stands in the inventory",
-        "remove it, and write where it comes from: data.ssh.password (login) or data.sudo.password: {env: NAME}",
+        "remove it, and write where it comes from: data.ssh.password, data.winrm.password (login) or "
+        "data.sudo.password: {env: NAME}",
     ),
-    "connection_options": ("the runbooks make the connections themselves", "remove it; data.ssh has what can be set"),
+    "connection_options": (
+        "the runbooks make the connections themselves",
+        "remove it; data.ssh and data.winrm have what can be set",
+    ),
     "role": ("a role is a group", "write groups: [master], [linux] or [windows]"),
     "settings": ("this is the name of what the runbooks make of these keys", "remove it"),
 }
