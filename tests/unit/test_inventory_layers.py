@@ -6,7 +6,7 @@ from nornir.core.inventory import Group, Host, ParentGroups
 
 from plugins.inventory.layers import in_circle, lineage, merged, without
 
-KEYS = st.sampled_from(["ssh", "sudo", "labels", "mtu", "nic"])
+KEYS = st.sampled_from(["ssh", "sudo", "winrm", "labels", "mtu", "nic"])
 BLOCKS = st.none() | st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=3)
 LAYERS = st.lists(
     st.fixed_dictionaries(
@@ -14,6 +14,7 @@ LAYERS = st.lists(
         optional={
             "ssh": BLOCKS,
             "sudo": BLOCKS,
+            "winrm": BLOCKS,
             "labels": BLOCKS,
             "mtu": st.integers(0, 3),
             "nic": st.none() | st.text(max_size=2),
@@ -25,13 +26,13 @@ LAYERS = st.lists(
 
 @given(LAYERS)
 def test_the_last_layer_that_has_a_key_decides(layers):
-    """A plain key comes from the strongest layer that has it, a key of ssh, sudo or labels from the strongest block."""
+    """A plain key comes from the strongest layer that has it, a key of a block from the strongest block."""
     result = merged(layers)
     for key in ("mtu", "nic"):
         having = [layer[key] for layer in layers if key in layer]
         assert (key in result) == bool(having)
         assert not having or result[key] == having[-1]
-    for block in ("ssh", "sudo", "labels"):
+    for block in ("ssh", "sudo", "winrm", "labels"):
         for key in "abc":
             having = [layer[block][key] for layer in layers if key in (layer.get(block) or {})]
             assert result.get(block, {}).get(key) == (having[-1] if having else None)

@@ -414,6 +414,7 @@ PASSWORDS = [
     {"data": {"ssh": {"password": {"command": "S3cret"}}}},
     {"data": {"ssh": {"password": {"env": ["S3cret"], "S3cret": {"S3cret": 1}}}}},
     {"data": {"ssh": {"password S3cret": None, "passphrase=S3cret": 1, "key_passphrase": ["S3cret"]}}},
+    {"data": {"winrm": {"password": "S3cret"}}},
     {"data": {"sudo": {"password": 3}, "labels": {"token": "S3cret,", "token S3cret": "a"}}},
 ]
 
@@ -427,11 +428,11 @@ def test_a_password_in_the_file_is_refused_and_not_shown(tmp_path, entry):
 
 
 def test_a_password_in_nornir_s_place_says_where_its_source_goes(tmp_path):
-    """Nornir's password key leads to ssh.password."""
+    """Nornir's password key leads to the keys that name a source."""
     (finding,) = findings(write(tmp_path, password="S3cret"))
     assert finding == (
         "defaults.yaml: defaults: password: a password never stands in the inventory; remove it, and write where it "
-        "comes from: data.ssh.password (login) or data.sudo.password: {env: NAME}"
+        "comes from: data.ssh.password, data.winrm.password or data.sudo.password: {env: NAME}"
     )
     (finding,) = findings(write(tmp_path, data={"ssh": {"password": "S3cret"}}))
     assert finding == (
