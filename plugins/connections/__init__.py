@@ -21,6 +21,7 @@ from plugins.inventory.model import HostSettings
 # Imported when a host first needs it: netmiko alone takes a third of a second.
 _PLUGINS = {
     "ssh": ("plugins.connections.ssh", "Ssh"),
+    "winrm": ("plugins.connections.winrm", "Winrm"),
     "memory": ("plugins.connections.memory", "Memory"),
 }
 _register_lock = threading.Lock()

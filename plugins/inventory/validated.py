@@ -32,8 +32,7 @@ CLUSTER = ("data", "cluster")
 _HINTS: Hints = {
     "password": (
         "a password never stands in the inventory",
-        "remove it, and write where it comes from: data.ssh.password, data.winrm.password or data.sudo.password: "
-        + "{env: NAME}",
+        "remove it, and write where it comes from: {env: NAME} in the password of data.ssh, data.winrm or data.sudo",
     ),
     "connection_options": (
         "the runbooks make the connections themselves",

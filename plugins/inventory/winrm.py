@@ -54,7 +54,7 @@ class WinrmSettings(Model):
     )
     allow_unencrypted: Flag = Field(
         default=False,
-        description="Must be true for what can be read on the way: basic over http, or message_encryption: never there.",
+        description="Must be true for what anybody on the way can read: basic over http, or message_encryption: never.",
     )
     proxy: StrictStr | None = Field(
         default=None, description="URL of an HTTP proxy; none: no proxy, also where the environment names one."

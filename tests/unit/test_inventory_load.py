@@ -432,7 +432,7 @@ def test_a_password_in_nornir_s_place_says_where_its_source_goes(tmp_path):
     (finding,) = findings(write(tmp_path, password="S3cret"))
     assert finding == (
         "defaults.yaml: defaults: password: a password never stands in the inventory; remove it, and write where it "
-        "comes from: data.ssh.password, data.winrm.password or data.sudo.password: {env: NAME}"
+        "comes from: {env: NAME} in the password of data.ssh, data.winrm or data.sudo"
     )
     (finding,) = findings(write(tmp_path, data={"ssh": {"password": "S3cret"}}))
     assert finding == (

@@ -81,7 +81,7 @@ def test_paths_start_at_the_inventory_s_folder(tmp_path):
 
 
 def test_a_missing_password_is_named_before_any_host_is_touched(monkeypatch):
-    """ntlm needs a password, kerberos and certificates do not; what SSH would need is not asked for."""
+    """A login by ntlm needs a password, kerberos and certificates do not; what SSH would need is not asked for."""
     monkeypatch.delenv("OVN_TEST_SECRET", raising=False)
 
     def host(name, **data):
