@@ -39,9 +39,11 @@ class Kind:
 
 
 KINDS = {
-    "closed": Kind(Place.HOST, "the SSH port is closed (for SECONDS, else for good)", ("seconds",)),
-    "silent": Kind(Place.HOST, "the SSH port accepts connections and says nothing"),
-    "changed-host-key": Kind(Place.HOST, "the host shows another key than the one in known_hosts"),
+    "closed": Kind(Place.HOST, "the port is closed (for SECONDS, else for good)", ("seconds",)),
+    "silent": Kind(Place.HOST, "the port accepts connections and says nothing"),
+    "changed-host-key": Kind(
+        Place.HOST, "the host shows another key than the one in known_hosts, or a certificate of another CA"
+    ),
     "refuse-login": Kind(Place.HOST, "every key and password is refused"),
     "cut-sending": Kind(Place.HOST, "the connection is lost while the script is sent"),
     "refuse-sudo": Kind(Place.HOST, "the user may not use sudo"),
@@ -68,6 +70,15 @@ KINDS = {
         ("service", "output"),
     ),
     "fact": Kind(Place.HOST, "a look sees NAME=VALUE instead of what is there", ("*",)),
+    "certificate": Kind(
+        Place.HOST, "a Windows host shows a certificate that IS self-signed (default), expired or other-name", ("is",)
+    ),
+    "quota": Kind(
+        Place.HOST, "a Windows host has no more shells (default), processes or operations for the user", ("of",)
+    ),
+    "http": Kind(Place.HOST, "a Windows host answers with HTTP STATUS (default 500)", ("status",)),
+    "forget-keys": Kind(Place.HOST, "a Windows host loses the keys of encrypted messages: it answers HTTP status 400"),
+    "clixml": Kind(Place.HOST, "a Windows host writes standard error as PowerShell's XML, progress included"),
     "fail": Kind(Place.SCRIPT, "the step fails with OUTPUT", ("output",)),
     "disk-full": Kind(Place.SCRIPT, "a step that changes something fails for want of space"),
     "hang": Kind(Place.SCRIPT, "the step, or the script at its start, hangs (SECONDS, else for good)", ("seconds",)),
@@ -84,7 +95,11 @@ KINDS = {
     "crash": Kind(Place.SCRIPT, "the host goes down, and comes up again after SECONDS", ("seconds",)),
 }
 COMMON = ("times", "after")
-_AT = ("before", "middle")
+_CHOICES = {
+    "at": ("before", "middle"),
+    "is": ("self-signed", "expired", "other-name"),
+    "of": ("shells", "processes", "operations"),
+}
 _NUMBERS = {"seconds": r"-?\d+(\.\d+)?", "times": r"\d+", "after": r"\d+", "status": r"\d{1,3}"}
 _OPTION = re.compile(r",(?=[\w.-]+=)")
 
@@ -154,8 +169,8 @@ def _options(text: str, kind: str, rest: str) -> dict[str, str]:
             raise _wrong(text, suggestion(name, known, f"the options of {kind} are"))
         if name in _NUMBERS and not re.fullmatch(_NUMBERS[name], value):
             raise _wrong(text, f"{name} is a number, not {quoted(value)}")
-        if name == "at" and value not in _AT:
-            raise _wrong(text, suggestion(value, _AT, "at is one of"))
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise _wrong(text, suggestion(value, _CHOICES[name], f"{name} is one of"))
         found[name] = value
     return found
 

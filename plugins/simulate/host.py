@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 class Door(StrEnum):
-    """What a client meets at the host's SSH port."""
+    """What a client meets at the host's port; of the certificates only those with WinRM have some."""
 
     OPEN = "open"
     OTHER_KEY = "other key"
+    SELF_SIGNED = "self-signed"
+    EXPIRED = "expired"
+    OTHER_NAME = "other-name"
     SILENT = "silent"
     CLOSED = "closed"
 
@@ -93,6 +96,8 @@ class SimulatedHost:
             return Door.CLOSED
         if self._lasting("silent"):
             return Door.SILENT
+        if certificate := self._lasting("certificate"):
+            return Door(certificate.text("is", Door.SELF_SIGNED))
         return Door.OTHER_KEY if self._lasting("changed-host-key") else Door.OPEN
 
     @property
