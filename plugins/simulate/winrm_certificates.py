@@ -112,7 +112,7 @@ class Certificates:
         }
         self._contexts: dict[Door, ssl.SSLContext] = {}
 
-    def der(self, door: Door) -> x509.Certificate:
+    def shown(self, door: Door) -> x509.Certificate:
         """Give the certificate that is shown, which logins are bound to."""
         return self._shown[door].certificate
 
