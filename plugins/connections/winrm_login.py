@@ -56,6 +56,11 @@ class Login:
             seen = f"authentication: {kind} needs a module that is not installed here"
             raise UnreachableError(self.host, "connect", seen, f"run: pip install 'pywinrm[{kind}]', or choose ntlm")
 
+    def _password(self) -> str:
+        value = self.password.reveal() if self.password else ""
+        # requests would send Latin-1, and fail for what it does not have.
+        return value.encode().decode("latin-1") if self.settings.authentication == "basic" else value
+
     def protocol(self, limit: float | None = None) -> Protocol:
         """Make a Protocol; with `sealed` settings this logs in, else the first request does.
 
@@ -66,7 +71,7 @@ class Login:
             endpoint=f"{settings.scheme}://{self.address}:{self.port}/wsman",
             transport=settings.authentication,
             username=self.user,
-            password=self.password.reveal() if self.password else "",
+            password=self._password(),
             server_cert_validation=settings.server_certificate,
             ca_trust_path=str(settings.ca_file) if settings.ca_file else None,  # type: ignore[arg-type]  # None is documented
             cert_pem=str(settings.certificate_file) if settings.certificate_file else None,

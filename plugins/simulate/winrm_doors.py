@@ -34,9 +34,7 @@ class WinrmDoors:
     async def listen(self, host: SimulatedHost, door: Door, address: str, port: int = PORT) -> asyncio.Server:
         """Open one host's port; `PLAIN_PORT` is the one without TLS."""
         plain = port == PLAIN_PORT
-        listener = Listener(
-            host, self._shells_of(host), self.users, None if plain else self.certificates.shown(door)
-        )
+        listener = Listener(host, self._shells_of(host), self.users, None if plain else self.certificates.shown(door))
         listener.counted.actions = self.requests.setdefault(host.name, [])
         context = None if plain else self.certificates.context(door)
         return await asyncio.start_server(listener.serve, address, port, ssl=context, limit=65536, backlog=16)

@@ -50,7 +50,7 @@ class Listener:
         self.host.state.counters.connections += 1
         self.host.connections.add(connection)
         try:
-            with contextlib.suppress(ConnectionError, h11.RemoteProtocolError):
+            with contextlib.suppress(ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
                 await connection.run()
         finally:
             self.host.connections.discard(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ USER, PASSWORD = "Administrator", "Pa55-wörd"
 
 
 def interpret(host: SimulatedHost, script: bytes) -> Script:
-    """Play a script of lines `say TEXT`, `err TEXT`, `pause SECONDS`, `cut`, `crash SECONDS`, `megabytes N`, `exit N`."""
+    """Play lines: `say TEXT`, `err TEXT`, `pause SECONDS`, `cut`, `crash SECONDS`, `megabytes N`, `size`, `exit N`."""
     host.state.counters.scripts += 1
     for line in script.decode().splitlines():
         verb, _, rest = line.partition(" ")
@@ -70,7 +70,7 @@ class Windows:
         self.doors = WinrmDoors(Users(USER, PASSWORD, basic), folder, interpret, quotas)
         self.folder, self._plain = folder, plain
         self._servers: dict[str, asyncio.Server] = {}
-        block = random.choice(BLOCKS)
+        block = random.choice(BLOCKS)  # noqa: S311  # an address, not a secret
         self.addresses = {state.name: loopback(block, state.address) for state in states}
         self.ask(self._open())
         self.ca = folder / "ca.pem"
@@ -161,4 +161,3 @@ def run(shell: WinrmShell, *lines: str, deadline: float = 20) -> tuple[Completed
 
 
 Make = Callable[..., Windows]
-Lines = Iterable[str]
