@@ -1,0 +1,62 @@
+"""The PowerShell library against a PowerShell grammar. It has not run in a real PowerShell here."""
+
+from __future__ import annotations
+
+import pytest
+import tree_sitter_powershell
+from tree_sitter import Language, Node, Parser
+
+from plugins.powershell import assemble, libraries, quote, verbs
+from plugins.scripts import BodyError
+
+PARSER = Parser(Language(tree_sitter_powershell.language()))
+
+
+def errors(text: str) -> list[str]:
+    """Give line and text of every node that the grammar does not know."""
+    found: list[str] = []
+    pending: list[Node] = [PARSER.parse(text.encode()).root_node]
+    while pending:
+        node = pending.pop()
+        if node.is_error or node.is_missing:
+            found.append(f"line {node.start_point.row + 1}: {(node.text or b'').decode()[:80]!r}")
+        pending.extend(node.children)
+    return found
+
+
+@pytest.mark.parametrize("name", libraries())
+def test_the_grammar_knows_all_of_the_library(name: str) -> None:
+    """No file of the library has a syntax error."""
+    assert errors(libraries()[name]) == []
+
+
+def test_the_grammar_test_can_fail() -> None:
+    """What is cut off is an error."""
+    assert errors("function x { if ($a) { 'b' ")
+
+
+def test_a_whole_script_is_read() -> None:
+    """A body with quoted words goes into a script that the grammar knows."""
+    words = " ".join(quote(word) for word in ("C:\\k\\x", "0644", "-x", 'it\'s \u2019 "$HOME" `n\n# no comment'))
+    script = assemble(f"file {words}\n", marker="@feedc0de ", dry_run=True, wait=5, owner="o'brien")
+    assert errors(script) == []
+    assert script.endswith("\nsteps_run\n")
+
+
+def test_quotes_are_doubled_and_nul_is_refused() -> None:
+    """Each of the characters that PowerShell ends a quoted word at is doubled."""
+    assert quote("a'b\u2019c") == "'a''b\u2019\u2019c'"
+    assert quote("C:\\k\\x.exe") == "C:\\k\\x.exe"
+    assert quote("10250") == "'10250'"
+    with pytest.raises(BodyError, match="NUL"):
+        quote("a\0b")
+
+
+def test_every_step_verb_looks_and_acts() -> None:
+    """A verb that is a step has both of its functions."""
+    text = "\n".join(libraries().values())
+    for verb in verbs():
+        if f"function {verb} {{ _step" in text:
+            assert f"function _{verb}_look" in text
+            assert f"function _{verb}_act" in text
+    assert {"file", "service", "windows_feature", "artifact", "gather", "reboot_when"} <= set(verbs())
