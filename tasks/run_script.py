@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from nornir.core.task import Task
-from nornir_jinja2.plugins.tasks import template_file
 
 from plugins.connections import close_shell, reopen_shell, shell_of
 from plugins.connections.base import Completed
 from plugins.context import RebootPolicy, RunContext, context_of
+from plugins.languages import BASH, language_of
 from plugins.processors.base import RunProcessor
-from plugins.scripts import assemble, environment
 from plugins.steps import (
     Asks,
     Begin,
@@ -91,11 +90,9 @@ def _send(
     """Run the script once."""
     context = context_of(task)
     limit = deadline or context.settings.script_deadline
-    env = environment(context.release.name)
-    body = template_file(task=task, template=template, jinja_env=env, cluster=context.cluster, **values).result
     marker = f"@{secrets.token_hex(16)} "
-    dry_run = task.is_dry_run()
-    script = assemble(body, marker=marker, dry_run=dry_run, wait=limit - 5, owner=f"{context.owner}, {task.name}")
+    settings = {"marker": marker, "dry_run": task.is_dry_run(), "owner": f"{context.owner}, {task.name}"}
+    script = language_of(task.host).script(task, template, values, wait=limit - 5, **settings)
     transcript, done = _carry(task, script, marker, limit, data)
     steps = tuple(transcript.steps)
     problem = _problem(task, transcript, done, limit)
@@ -146,7 +143,9 @@ def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) 
     if transcript.failed:
         return None
     if done.exit_status is None:
-        return failed(f"{done.lost}; the script goes on to its end on the host; running again is safe")
+        # A Windows host ends what runs in a shell when the shell is closed.
+        goes_on = "the script goes on to its end on the host; " if language_of(task.host) is BASH else ""
+        return failed(f"{done.lost}; {goes_on}running again is safe")
     if transcript.garbled:
         return failed(f"a step line cannot be read: {transcript.garbled[:200]}")
     if transcript.ended and done.exit_status == 0:
@@ -160,10 +159,15 @@ def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) 
 
 def _not_started(task: Task, done: Completed) -> str:
     user = task.host.username or "the user"
-    if done.exit_status == 0:
-        return f"exit status 0, but the script did not run: a login profile of {user} may read the standard input"
     if done.exit_status == 97:
         return "the line was cut while the script was sent: nothing ran"
+    if language_of(task.host) is not BASH:
+        return (
+            f"the script did not start (exit status {done.exit_status}): the host needs Windows PowerShell 5.1, and "
+            "a policy that lets scripts run in it (AppLocker or Device Guard may not)"
+        )
+    if done.exit_status == 0:
+        return f"exit status 0, but the script did not run: a login profile of {user} may read the standard input"
     if user != "root":
         return (
             f"the script did not start (exit status {done.exit_status}): {user} needs a login shell and sudo, "

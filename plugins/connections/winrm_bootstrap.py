@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ OPTIONS = (
 )
 LONGEST_COMMAND = 8191  # characters, of cmd.exe
 LINE = 4096  # characters of base64
+SECRETS = re.compile(rb"(?:#secret [A-Za-z0-9+/=]*\n)*")
 CHUNK = 250_000  # bytes of input in one message; encoded once more they stay below the host's 500 KB
 
 
@@ -35,11 +37,13 @@ def arguments() -> tuple[str, ...]:
 def framed(script: bytes, word: str, seconds: int) -> bytes:
     """Put a script between two lines with `word` (32 hexadecimal digits): a cut one does not run.
 
-    The host ends it after `seconds`.
+    The host ends it after `seconds`. Lines `#secret BASE64` that the script begins with go beside it.
     """
-    text = base64.b64encode(script).decode()
+    beside = SECRETS.match(script)
+    secrets = beside[0].decode() if beside else ""
+    text = base64.b64encode(script[len(secrets) :]).decode()
     lines = [text[at : at + LINE] for at in range(0, len(text), LINE)] or [""]
-    return "\r\n".join([f"#go-{word} {seconds}", *lines, f"#end-{word}", ""]).encode()
+    return "\r\n".join([f"#go-{word} {seconds}", *secrets.splitlines(), *lines, f"#end-{word}", ""]).encode()
 
 
 def pieces(data: bytes) -> Iterator[tuple[bytes, bool]]:

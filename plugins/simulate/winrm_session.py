@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
 Interpreter = Callable[["SimulatedHost", bytes], Script]
-"""Plays a script that has arrived whole, given as its bytes."""
+"""Plays a script that has arrived whole, given as its bytes, its secrets' lines first."""
 _GO = re.compile(rb"#go-(?P<word>[0-9a-f]{32}) (?P<seconds>[0-9]{1,6})")
 
 
@@ -28,14 +28,15 @@ def session(host: SimulatedHost, line: str, interpret: Interpreter) -> Script:
         yield Complain(f"simulated host: this command is none of the runbooks': {line[:200]}\r\n".encode())
         return 1
     received = yield HearAll()
-    lines = (received or b"").split()
-    go = _GO.fullmatch(b" ".join(lines[:2]))
-    if go is None or len(lines) < 4 or lines[-1] != b"#end-" + go["word"]:
+    first, *lines = (received or b"").removesuffix(b"\r\n").split(b"\r\n")
+    go = _GO.fullmatch(first)
+    if go is None or len(lines) < 2 or lines.pop() != b"#end-" + go["word"]:
         return 97
+    secrets = [line for line in lines if line.startswith(b"#secret ")]
     try:
-        script = base64.b64decode(b"".join(lines[2:-1]), validate=True)
+        script = base64.b64decode(b"".join(line for line in lines if line not in secrets), validate=True)
     except binascii.Error:
         yield Complain(b"The script cannot be read: it is no base64\r\n")
         return 2
     yield Limit(float(go["seconds"]))
-    return (yield from interpret(host, script))
+    return (yield from interpret(host, b"".join(b"%s\n" % line for line in secrets) + script))

@@ -27,7 +27,6 @@ $Steps += @{
     Status = 0
     Lock = $null
     Locked = $false
-    Secrets = $null
     Watch = $null
     Stream = $null
 }
@@ -243,20 +242,10 @@ function _mark($text, [string]$sign, [string]$line) {
 }
 
 # _secret WORD: what WORD ("secret:NUMBER") stands for. Secrets come beside the script and not in its code, which
-# Windows may keep in its event log: in $StepsSecrets, or else in comments of the script itself.
+# Windows may keep in its event log: whoever runs the script has put them, as base64, into $StepsSecrets.
 function _secret([string]$word) {
-    if ($null -eq $Steps.Secrets) {
-        $given = Get-Variable -Name StepsSecrets -ValueOnly -ErrorAction SilentlyContinue
-        if ($null -eq $given) {
-            $root = $MyInvocation.MyCommand.ScriptBlock.Ast
-            while ($null -ne $root.Parent) { $root = $root.Parent }
-            $found = [regex]::Matches($root.Extent.StartScriptPosition.GetFullScript(), '(?m)^#secret ([A-Za-z0-9+/=]*)')
-            $given = @($found | ForEach-Object { $_.Groups[1].Value })
-        }
-        $Steps.Secrets = @($given)
-    }
     $number = [int]$word.Substring('secret:'.Length)
-    return [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($Steps.Secrets[$number]))
+    return [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($StepsSecrets[$number]))
 }
 
 function _mutex {

@@ -1,5 +1,6 @@
 # Receives one script and runs it. The command line that starts PowerShell is limited to 8,191 characters, so
-# the script itself comes on standard input: "#go-WORD SECONDS", lines of base64 of its UTF-8 text, "#end-WORD".
+# the script itself comes on standard input: "#go-WORD SECONDS", a line "#secret BASE64" for each of its secrets,
+# lines of base64 of its UTF-8 text, "#end-WORD".
 # Base64, because the encoding in which PowerShell reads its input hangs on the host's settings. Comments and
 # indentation stay here; the rest goes to the host as -EncodedCommand.
 $ErrorActionPreference = 'Stop'
@@ -11,8 +12,11 @@ if (-not $go.Success -or $received.Count -lt 3 -or $received[-1] -cne ('#end-' +
 $encoding = New-Object System.Text.UTF8Encoding $false
 [Console]::OutputEncoding = $encoding
 $OutputEncoding = $encoding
+$lines = @($received[1..($received.Count - 2)])
+# Windows may write scripts to its event log, so secrets stay beside the script, which knows them by their numbers.
+$StepsSecrets = @(($lines -like '#secret *') -replace '^#secret ')
 try {
-    $bytes = [Convert]::FromBase64String(-join $received[1..($received.Count - 2)])
+    $bytes = [Convert]::FromBase64String(-join ($lines -notlike '#secret *'))
     # All of it is parsed before any of it runs.
     $body = [ScriptBlock]::Create($encoding.GetString($bytes))
 } catch {
@@ -22,7 +26,7 @@ try {
 # The deadline holds here too, for when nobody is connected any more.
 $watch = [PowerShell]::Create().AddScript('param($s) Start-Sleep -Seconds $s; [Environment]::Exit(124)')
 $null = $watch.AddArgument([int]$go.Groups[2].Value).BeginInvoke()
-$received = $bytes = $null
+$received = $lines = $bytes = $null
 try {
     & $body
 } catch {

@@ -60,6 +60,15 @@ def test_what_is_sent_arrives(script: bytes) -> None:
     assert arrived(framed(script or b" ", WORD, 30)) == (script or b" ")
 
 
+@given(st.lists(st.binary(max_size=5000), max_size=3), st.binary(max_size=6000))
+def test_secrets_travel_beside_the_script(secrets: list[bytes], script: bytes) -> None:
+    """Each in a line of its own, and none in the lines that are the script's."""
+    lines = b"".join(b"#secret %s\n" % base64.b64encode(secret) for secret in secrets)
+    sent = framed(lines + script, WORD, 30)
+    assert arrived(sent) == lines + script
+    assert sent.count(b"\r\n#secret ") == len(secrets)
+
+
 @given(st.binary(min_size=1, max_size=6000), st.data())
 def test_a_script_that_is_cut_anywhere_does_not_run(script: bytes, data) -> None:
     """Up to the last character of its end line."""
@@ -108,6 +117,7 @@ def test_errors_as_xml_become_text(data: bytes, text: bytes) -> None:
         ("[Console]::Out.WriteLine('a')", 0, "a"),
         ("throw 'no'", 1, ""),
         ("'a' ; if (", 2, ""),
+        ("#secret YQ==\n#secret w6k=\nWrite-Output $StepsSecrets[1] $StepsSecrets.Count", 0, "w6k=\n2"),
         ("Start-Sleep 30", 124, ""),
     ],
 )
