@@ -22,7 +22,8 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.:\\/-]*")
 # PowerShell takes typographic quotes for quotes, too.
 _QUOTE = "['\u2018\u2019\u201a\u201b]"
 _QUOTES = re.compile(_QUOTE)
-_QUOTED = re.compile(f"'((?:[^{_QUOTE[1:]}|{_QUOTE}{{2}})*){_QUOTE}")
+QUOTED = re.compile(f"'((?:[^{_QUOTE[1:]}|{_QUOTE}{{2}})*){_QUOTE}")
+"""A quoted word; what is between its quotes is for `unquoted`."""
 _PAIRS = re.compile(f"({_QUOTE}){_QUOTE}")
 CARRIED = "carried"
 """The value of a template that takes what its `secret` filter is given: a list."""
@@ -41,6 +42,11 @@ def quote(value: object) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return f"'{_QUOTES.sub(lambda match: match[0] * 2, text)}'"
+
+
+def unquoted(inside: str) -> str:
+    """Give the word whose quoted form has `inside` between its quotes."""
+    return _PAIRS.sub(r"\1", inside)
 
 
 @pass_context
@@ -113,10 +119,10 @@ def calls(body: str) -> list[Call]:
 def _word(body: str, position: int, line: int) -> tuple[str, int]:
     """Read a word as `quote` writes it: plain or quoted as a whole, never a mixture."""
     if body[position] == "'":
-        match = _QUOTED.match(body, position)
+        match = QUOTED.match(body, position)
         if match is None:
             raise BodyError(f"line {line}: a quote is not closed")
-        text = _PAIRS.sub(r"\1", match[1])
+        text = unquoted(match[1])
     else:
         match = _PLAIN.match(body, position)
         text = match[0] if match else ""

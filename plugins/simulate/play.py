@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from plugins.simulate.effects import Complain, Cut, Effect, Part, Pause, Say, Script
 from plugins.simulate.faults import Fault, garbage
 from plugins.simulate.script import ReadScript
-from plugins.simulate.verbs import VERBS
-from plugins.simulate.vocabulary import ActFailedError, FreeVerb, ScriptEndedError, StepVerb
+from plugins.simulate.vocabulary import ActFailedError, FreeVerb, ScriptEndedError, StepVerb, Verb
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -26,10 +25,10 @@ NO_SPACE = "No space left on device"
 
 
 class Play:
-    """One script on one host."""
+    """One script on one host, whose verbs are those of its system."""
 
-    def __init__(self, host: SimulatedHost, script: ReadScript) -> None:
-        self.host, self.script = host, script
+    def __init__(self, host: SimulatedHost, script: ReadScript, verbs: Mapping[str, Verb]) -> None:
+        self.host, self.script, self._verbs = host, script, verbs
         self.touched: set[str] = set()
         self.wanted: list[str] = []
         self._count = 0
@@ -83,7 +82,7 @@ class Play:
             yield from self.report(Status.OK)
 
     def _call(self, name: str, arguments: tuple[str, ...]) -> Part:
-        verb = VERBS[name]
+        verb = self._verbs[name]
         if len(arguments) < verb.least or (verb.most is not None and len(arguments) > verb.most):
             wanted = str(verb.least) if verb.least == verb.most else f"{verb.least} to {verb.most or 'any number'}"
             yield Complain(f"simulated host: {name} takes {wanted} arguments, not {len(arguments)}\n".encode())

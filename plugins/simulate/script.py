@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 
@@ -25,13 +25,17 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class ReadScript:
-    """One script: `task` is the last part of its owner's words, which is the stage that sent it."""
+    """One script: `task` is the last part of its owner's words, which is the stage that sent it.
+
+    `secrets` are those that came beside it, in their order.
+    """
 
     marker: str
     dry_run: bool
     wait: float
     owner: str
     calls: tuple[Call, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def task(self) -> str:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from plugins.simulate.effects import Complain, Cut, Effect, Hear, HearAll, Limit, Script
 from plugins.simulate.play import Play
 from plugins.simulate.script import RefusedError, read_script
+from plugins.simulate.verbs import VERBS
+from plugins.simulate.windows import script as powershell
+from plugins.simulate.windows.verbs import VERBS as WINDOWS_VERBS
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
@@ -102,15 +105,16 @@ def _by_line() -> Generator[Effect, bytes | None, bytes | None]:
 
 
 def play(host: SimulatedHost, data: bytes) -> Script:
-    """Play a script that has arrived whole."""
+    """Play a script that has arrived whole, in the language of the host."""
+    windows = host.state.windows is not None
     host.state.counters.scripts += 1
     try:
-        script = read_script(data)
+        script = powershell.read_script(data) if windows else read_script(data)
     except RefusedError as error:
         host.state.counters.refused_scripts += 1
         yield Complain(f"simulated host: {error}\n".encode())
         return 2
-    return (yield from Play(host, script).run())
+    return (yield from Play(host, script, WINDOWS_VERBS if windows else VERBS).run())
 
 
 def _sudo(host: SimulatedHost, command: Command) -> Script:

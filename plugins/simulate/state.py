@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from plugins.simulate.files import Entry, Files, Kind
 from plugins.simulate.units import PROGRAMS, Unit, UnitFile, read_unit
+from plugins.simulate.windows.state import WindowsState
 
 LOADED_AT_BOOT = "/etc/modules-load.d/ovn-runbooks.conf"
 SYSTEM_ID = "/etc/openvswitch/system-id.conf"
@@ -104,14 +105,26 @@ class HostState:
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What etcd keeps, by `KIND NAMESPACE/NAME` (see plugins.simulate.api)."""
     reboot_required: str = ""
+    windows: WindowsState | None = None
+    """What only a Windows host has."""
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         """Give a new host the folders that every machine has."""
         self.address_at = self.address_at or self.nic
+        if self.role == "windows":
+            self.windows = self.windows or WindowsState()
+            return
         self.kernel = self.kernel or self._fresh_kernel()
         for folder in () if self.files.entries else _FOLDERS:
             self.files.place(folder, Entry(Kind.DIRECTORY))
+
+    @property
+    def windows_part(self) -> WindowsState:
+        """What only a Windows host has; TypeError on another one."""
+        if self.windows is None:
+            raise TypeError(f"{self.name} is no Windows host")
+        return self.windows
 
     def next_tick(self) -> int:
         """Count a change: later changes have higher numbers, as time stamps have on a real host."""
@@ -185,6 +198,9 @@ class HostState:
     def boot(self) -> None:
         """Come up again: /run is empty, what is enabled runs, modules are those that the files name."""
         self.boot_id, self.reboot_required = str(uuid4()), ""
+        if self.windows is not None:
+            self.windows.boot(self.next_tick())
+            return
         if self.network in {"applying", "waiting"}:  # nothing of it lasts until it is confirmed
             self.address_at = self.nic
             self.ovs.pop(f"Bridge br{self.nic}", None)

@@ -1,0 +1,80 @@
+"""What `gather` finds out on a simulated Windows host: a good machine, unless a fault shows otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from plugins.simulate.effects import Part
+from plugins.simulate.vocabulary import FreeVerb, Verb
+from plugins.steps import Status
+
+if TYPE_CHECKING:
+    from plugins.simulate.host import SimulatedHost
+    from plugins.simulate.play import Play
+
+NIC, LOOPBACK = "4", "1"
+# Of a fresh Windows Server: RPC, SMB, WinRM, and what services of the runbooks listen on while they run.
+_LISTENING = {"tcp 135": "", "tcp 445": "", "tcp 5985": "", "tcp 5986": "", "tcp 47001": "", "udp 5353": ""}
+_SERVED = {"tcp 10250": "kubelet", "tcp 10249": "kube-proxy", "tcp 10256": "kube-proxy"}
+
+
+def _listening(host: SimulatedHost) -> str:
+    services = host.state.windows_part.services
+    served = [port for port, name in _SERVED.items() if name in services and services[name].state == "Running"]
+    return "\n".join(sorted([*_LISTENING, *served]))
+
+
+def _clock(host: SimulatedHost) -> str:
+    return str(int((time.time() + host.clock_skew) * 1_000_000))
+
+
+def _features(host: SimulatedHost, *names: str) -> str:
+    return "\n".join(f"{name} {host.state.windows_part.features[name]}" for name in names)
+
+
+def _services(host: SimulatedHost, *names: str) -> str:
+    known = host.state.windows_part.services
+    return "\n".join(
+        f"{name} {known[name].state} {known[name].start} {known[name].command}" if name in known else f"{name} -"
+        for name in names
+    )
+
+
+FACTS: dict[str, Callable[..., str]] = {
+    "os_name": lambda _: "Microsoft Windows Server, simulated",
+    "os_build": lambda host: host.state.windows_part.build,
+    "os_kind": lambda _: "Server Core",
+    "architecture": lambda _: "amd64",
+    "powershell": lambda host: f"5.1.{host.state.windows_part.build} FullLanguage",
+    "machine_id": lambda host: host.state.machine_id,
+    "boot_id": lambda host: host.state.boot_id,
+    "hostname": lambda host: host.name,
+    "cpus": lambda _: "4",
+    "memory_mib": lambda _: "8191",
+    "disk_free_mib": lambda _: "C: 61440",
+    "clock": _clock,
+    "time_synchronised": lambda _: "yes",
+    "addresses": lambda host: f"{NIC} {host.state.address}/16\n{LOOPBACK} 127.0.0.1/8",
+    "default_nic": lambda _: NIC,
+    "default_gateway": lambda _: "10.142.0.1",
+    "nics": lambda host: f"{NIC} {host.state.mtu} physical Ethernet",
+    "listening": _listening,
+    "pending_reboot": lambda host: host.state.reboot_required,
+    "features": _features,
+    "services": _services,
+}
+
+
+def _gather(play: Play, *wants: str) -> Part:
+    yield from play.begin("gather facts" if len(wants) > 2 else f"gather {' '.join(wants)}")
+    for want in wants:
+        name, _, words = want.partition("=")
+        if name not in FACTS:
+            yield from play.fail(f"there is no fact {name}")
+        yield from play.fact(name, FACTS[name](play.host, *words.split()))
+    yield from play.report(Status.OK)
+
+
+VERBS: dict[str, Verb] = {"gather": FreeVerb(_gather, 1, None)}

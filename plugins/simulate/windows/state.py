@@ -1,0 +1,74 @@
+"""What a simulated Windows host is beyond any host: the part of Windows that the library's verbs see and change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+
+FEATURES = ("Containers", "Hyper-V")
+
+
+def where(path: str) -> str:
+    """Give the key that `plugins.simulate.files` has for a path: Windows does not tell upper from lower case."""
+    return f"/{PureWindowsPath(path).as_posix().lower()}"
+
+
+@dataclass
+class Service:
+    """A Windows service, in the words of Win32_Service; `since` is the host's tick at its last start."""
+
+    command: str
+    depends: list[str] = field(default_factory=list)
+    start: str = "Auto"
+    state: str = "Stopped"
+    account: str = "LocalSystem"
+    recovery: str = "(none)"
+    since: int = 0
+
+
+def _services() -> dict[str, Service]:
+    return {
+        "WinRM": Service(r"C:\Windows\System32\svchost.exe -k NetworkService -p", state="Running"),
+        "WinDefend": Service(r'"C:\ProgramData\Microsoft\Windows Defender\MsMpEng.exe"', state="Running"),
+    }
+
+
+@dataclass
+class WindowsState:
+    """Texts are in the form in which the verbs compare them."""
+
+    build: str = "20348.2700"
+    features: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FEATURES, "Disabled"))
+    services: dict[str, Service] = field(default_factory=_services)
+    registry: dict[str, str] = field(default_factory=dict)
+    """`KIND VALUE` by `KEY NAME`."""
+    environment: dict[str, str] = field(default_factory=dict)
+    firewall: dict[str, str] = field(default_factory=dict)
+    """`ACTION DIRECTION PROTOCOL PORT PROFILE ENABLED` by name."""
+    scheduled: dict[str, str] = field(default_factory=dict)
+    exclusions: list[str] = field(default_factory=list)
+    """`KIND WHAT` of Defender."""
+
+    def boot(self, tick: int) -> None:
+        """Come up again: features that waited for it are there, services that start by themselves run."""
+        self.features = {
+            name: "Enabled" if state == "EnablePending" else state for name, state in self.features.items()
+        }
+        for service in self.services.values():
+            service.state = "Running" if service.start == "Auto" else "Stopped"
+            service.since = tick
+
+    def start(self, name: str, tick: int) -> None:
+        """Start a service, and first those that it depends on; KeyError for one that is not there."""
+        service = self.services[name]
+        for other in service.depends:
+            if self.services[other].state != "Running":
+                self.start(other, tick)
+        service.state, service.since = "Running", tick
+
+    def stop(self, name: str) -> None:
+        """Stop a service, and first those that depend on it."""
+        for other, service in self.services.items():
+            if name in service.depends and service.state == "Running":
+                self.stop(other)
+        self.services[name].state = "Stopped"

@@ -1,0 +1,14 @@
+"""The whole vocabulary of simulated Windows hosts: a twin for every verb of the PowerShell library."""
+
+from __future__ import annotations
+
+from plugins.simulate.vocabulary import Verb
+from plugins.simulate.windows import facts, verbs_downloads, verbs_files, verbs_services, verbs_system
+
+VERBS: dict[str, Verb] = {
+    **verbs_files.VERBS,
+    **verbs_downloads.VERBS,
+    **verbs_services.VERBS,
+    **verbs_system.VERBS,
+    **facts.VERBS,
+}
