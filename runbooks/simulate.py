@@ -69,7 +69,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def simulate(
     command: Annotated[list[str] | None, typer.Argument(help="Run this against the hosts, then stop.")] = None,
     count: Annotated[int, typer.Option(help="Hosts with an SSH server: one master, the rest linux.")] = 3,
-    windows: Annotated[int, typer.Option(min=0, help="Windows hosts more, in the inventory only.")] = 0,
+    windows: Annotated[int, typer.Option(min=0, help="Windows hosts more, with a WinRM server.")] = 0,
     fault: Annotated[list[str] | None, typer.Option(help="HOST[:WHERE]:KIND[:OPTION=VALUE,...]; repeatable.")] = None,
     user: Annotated[str, typer.Option(help="User that the inventory logs in as; root needs no sudo.")] = "operator",
     login: Annotated[Login, typer.Option(help="How the inventory logs in.")] = Login.KEY,
@@ -78,7 +78,7 @@ def simulate(
     folder: Annotated[Path | None, typer.Option(help="Keep inventory and state here; none: a temporary one.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving after COMMAND, until Ctrl-C.")] = False,
 ) -> None:
-    """Serve simulated hosts over real SSH on loopback addresses, and run COMMAND against them.
+    """Serve simulated hosts over real SSH and WinRM on loopback addresses, and run COMMAND against them.
 
     COMMAND finds their inventory in OVN_RUNBOOKS_INVENTORY, which every runbook reads; its exit status is passed on.
     """
@@ -96,7 +96,7 @@ def simulate(
     signals = Signals()
     try:
         with SimulatedCluster(options, folder) as cluster:
-            _say(f"{count} simulated hosts are up; inventory: {cluster.inventory}", WHAT_IT_PROVES)
+            _say(f"{count + windows} simulated hosts are up; inventory: {cluster.inventory}", WHAT_IT_PROVES)
             status = _run(command, cluster, signals) if command else 0
             if keep or not command:
                 _serve(cluster, signals)

@@ -22,12 +22,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from plugins.errors import UsageError
 from plugins.simulate.faults import parse_fault
 from plugins.simulate.host import Timing
-from plugins.simulate.layout import Access, PlannedHost, plan, write_inventory
+from plugins.simulate.layout import Access, PlannedHost, WindowsAccess, plan, write_inventory
 from plugins.words import quoted, suggestion
 
 DESCRIPTORS_PER_HOST = 4  # a port, a connection at either end, one to spare
 DESCRIPTORS_BESIDE = 200
 STOP_SECONDS = 10.0
+WINDOWS_USER = "Administrator"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class SimulatedCluster:
         options = self.options
         login, host_key, other_key = (Ed25519PrivateKey.generate() for _ in range(3))
         password = secrets.token_urlsafe(12) if options.login == "password" else None
+        windows_password = secrets.token_urlsafe(12)
         sudo_password = secrets.token_urlsafe(12) if options.sudo_password else None
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # No state of the runbooks' process is inherited: its own session, and no signal of the keyboard.
@@ -115,7 +117,7 @@ class SimulatedCluster:
         )
         answer = self._ask(
             {
-                "hosts": [asdict(host) for host in self.hosts if host.role != "windows"],
+                "hosts": [asdict(host) for host in self.hosts],
                 "faults": options.faults,
                 "timing": asdict(options.timing),
                 "users": ["root", options.user],
@@ -124,18 +126,36 @@ class SimulatedCluster:
                 "sudo_password": sudo_password,
                 "host_key": _private(host_key).decode(),
                 "other_key": _private(other_key).decode(),
+                "windows": {"user": WINDOWS_USER, "password": windows_password},
+                "folder": str(self.folder),
                 "remove": str(self.folder) if self._temporary else "",
             }
         )
         self.listening = {name: (address, port) for name, (address, port) in answer["listening"].items()}
-        self._write(login, _public(host_key), password, sudo_password)
+        windows = self._windows(windows_password, answer["windows_authority"])
+        self._write(login, _public(host_key), password, sudo_password, windows)
 
-    def _write(self, login: Ed25519PrivateKey, host_key: str, password: str | None, sudo_password: str | None) -> None:
+    def _windows(self, password: str, authority: str) -> WindowsAccess | None:
+        """Write what a client of the Windows hosts needs."""
+        if not authority:
+            return None
+        ca_file = self.folder / "windows-ca.pem"
+        ca_file.write_text(authority)
+        return WindowsAccess(WINDOWS_USER, self._secret("windows-password", password.encode()), ca_file)
+
+    def _write(
+        self,
+        login: Ed25519PrivateKey,
+        host_key: str,
+        password: str | None,
+        sudo_password: str | None,
+        windows: WindowsAccess | None,
+    ) -> None:
         """Write what a client needs: keys, passwords, known hosts, inventory."""
         known_hosts = self.folder / "known_hosts"
         if self.options.host_keys == "strict":
-            lines = [f"[{address}]:{port} {host_key}\n" for address, port in self.listening.values()]
-            known_hosts.write_text("".join(lines))
+            served = [self.listening[host.name] for host in self.hosts if host.role != "windows"]
+            known_hosts.write_text("".join(f"[{address}]:{port} {host_key}\n" for address, port in served))
         access = Access(
             user=self.options.user,
             known_hosts=known_hosts,
@@ -143,6 +163,7 @@ class SimulatedCluster:
             password_file=self._secret("password", password.encode()) if password else None,
             sudo_password_file=self._secret("sudo-password", sudo_password.encode()) if sudo_password else None,
             host_keys=self.options.host_keys,
+            windows=windows,
         )
         write_inventory(self.inventory, self.hosts, self.listening, access)
 
@@ -155,7 +176,7 @@ class SimulatedCluster:
     def _check(self, text: str) -> None:
         """Refuse a fault that could never strike."""
         fault = parse_fault(text)
-        served = [host.name for host in self.hosts if host.role != "windows"]
+        served = [host.name for host in self.hosts]
         if not fnmatch.filter(served, fault.host):
             raise UsageError(f"fault {quoted(text)}: {suggestion(fault.host, served, 'the simulated hosts are')}")
 

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import asyncssh
 
@@ -13,7 +14,11 @@ from plugins.simulate.host import Door, SimulatedHost
 from plugins.simulate.server import Connection, Logins, Silent
 from plugins.simulate.world import World
 
+if TYPE_CHECKING:
+    from plugins.simulate.winrm_doors import WinrmDoors
+
 PORT = 2222
+WINRM_PORT = 5986
 BLOCKS = range(16, 251)  # second number of the loopback addresses that one set of hosts has
 _TRIES = 20
 _SETTLED = 5.0  # seconds
@@ -36,10 +41,10 @@ def loopback(block: int, address: str) -> str:
 
 
 class Doors:
-    """The listening sockets of all hosts of one world."""
+    """The listening sockets of all hosts of one world; `windows` opens those of its Windows hosts."""
 
-    def __init__(self, world: World, keys: HostKeys, logins: Logins) -> None:
-        self._world, self._logins = world, logins
+    def __init__(self, world: World, keys: HostKeys, logins: Logins, windows: WinrmDoors | None = None) -> None:
+        self._world, self._logins, self._windows = world, logins, windows
         self._doors: dict[str, _DoorOf] = {}
         # One set of options for all: making one costs more than opening a port.
         self._options = {
@@ -65,6 +70,8 @@ class Doors:
         for block in random.sample(BLOCKS, _TRIES):
             hosts = self._world.hosts.items()
             self._doors = {name: _DoorOf(host, loopback(block, host.state.address), self) for name, host in hosts}
+            if self._windows is not None:
+                self._windows.certify([door.address for door in self._doors.values() if door.windows])
             try:
                 for door in self._doors.values():
                     await door.apply()
@@ -73,18 +80,22 @@ class Doors:
                 continue
             for name, door in self._doors.items():
                 self._world.hosts[name].on_door = door.changed
-            return {name: (door.address, PORT) for name, door in self._doors.items()}
-        raise OSError(f"no free block of loopback addresses with port {PORT} was found in {_TRIES} tries")
+            return {name: (door.address, door.port) for name, door in self._doors.items()}
+        ports = f"{PORT} and {WINRM_PORT}" if self._windows else PORT
+        raise OSError(f"no free block of loopback addresses with port {ports} was found in {_TRIES} tries")
 
-    async def listen(self, host: SimulatedHost, door: Door, address: str) -> Listener | None:
+    async def listen(self, host: SimulatedHost, door: Door, address: str, port: int) -> Listener | None:
         """Open one port as the host wants it."""
         if door is Door.CLOSED:
             return None
         if door is Door.SILENT:
-            return await asyncio.get_running_loop().create_server(lambda: Silent(host), address, PORT)
+            return await asyncio.get_running_loop().create_server(lambda: Silent(host), address, port)
+        if host.state.windows is not None:
+            assert self._windows is not None
+            return await self._windows.listen(host, door, address, port)
         return await asyncssh.listen(
             address,
-            PORT,
+            port,
             options=self._options[door],
             server_factory=lambda: Connection(host, self._logins),
             backlog=16,
@@ -111,6 +122,8 @@ class _DoorOf:
         self._host, self._doors = host, doors
         self._now = Door.CLOSED
         self._listener: Listener | None = None
+        self.windows = host.state.windows is not None
+        self.port = WINRM_PORT if self.windows else PORT
         self.task: asyncio.Task[None] | None = None
 
     def changed(self) -> None:
@@ -131,7 +144,7 @@ class _DoorOf:
     async def apply(self) -> None:
         """Open the port as the host wants it now."""
         wanted = self._host.door
-        self._listener = await self._doors.listen(self._host, wanted, self.address)
+        self._listener = await self._doors.listen(self._host, wanted, self.address, self.port)
         self._now = wanted
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ class SimulatedHost:
             return Door.CLOSED
         if self._lasting("silent"):
             return Door.SILENT
-        if certificate := self._lasting("certificate"):
+        if self.state.windows is not None and (certificate := self._lasting("certificate")):
             return Door(certificate.text("is", Door.SELF_SIGNED))
         return Door.OTHER_KEY if self._lasting("changed-host-key") else Door.OPEN
 

@@ -18,7 +18,6 @@ from plugins.releases import SHIPPED, Release, load_release
 HOST_NETWORK = "10.142.0.0/16"
 FIRST_ADDRESS = IPv4Address("10.142.0.2")
 MOST = 4096  # subnets of the smallest size that the pod network holds
-GROUPS: dict[str, Any] = {"master": {}, "linux": {}, "windows": {}}
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,15 @@ class PlannedHost:
 
 
 @dataclass(frozen=True)
+class WindowsAccess:
+    """How a client gets into the Windows hosts: a user, paths of its password and of the CA's certificate."""
+
+    user: str
+    password_file: Path
+    ca_file: Path
+
+
+@dataclass(frozen=True)
 class Access:
     """How a client gets in: paths of its key or password file, and of sudo's password file where sudo asks."""
 
@@ -40,10 +48,11 @@ class Access:
     password_file: Path | None
     sudo_password_file: Path | None
     host_keys: str
+    windows: WindowsAccess | None = None
 
 
 def plan(count: int, windows: int = 0) -> list[PlannedHost]:
-    """Plan `count` hosts, the first of them the master, and `windows` more that only stand in the inventory."""
+    """Plan `count` Linux hosts, the first of them the master, and `windows` Windows hosts more."""
     if count < 1:
         raise UsageError("--count: at least one host is needed, the master")
     if count + windows > MOST:
@@ -60,7 +69,7 @@ def write_inventory(
     """Write hosts.yaml, groups.yaml and defaults.yaml; `listening` has address and port of those with a server."""
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "hosts.yaml", {host.name: _host(host, listening) for host in hosts})
-    _write(folder / "groups.yaml", GROUPS)
+    _write(folder / "groups.yaml", {"master": {}, "linux": {}, "windows": _windows(access.windows)})
     _write(folder / "defaults.yaml", _defaults(len(hosts), access))
     release = load_release("current", SHIPPED)
     save_pins(made_up_pins(release), lock_file(release.name, folder), "python -m runbooks.simulate")
@@ -84,6 +93,13 @@ def _host(host: PlannedHost, listening: Mapping[str, tuple[str, int]]) -> dict[s
         hostname, port = listening[host.name]
         entry |= {"hostname": hostname, "port": port, "data": {"address": host.address}}
     return entry
+
+
+def _windows(access: WindowsAccess | None) -> dict[str, Any]:
+    if access is None:
+        return {}
+    winrm = {"password": {"file": str(access.password_file)}, "ca_file": str(access.ca_file)}
+    return {"username": access.user, "data": {"winrm": winrm}}
 
 
 def _defaults(count: int, access: Access) -> dict[str, Any]:

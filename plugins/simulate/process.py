@@ -17,7 +17,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
@@ -26,8 +26,12 @@ from plugins.simulate.doors import Doors, HostKeys
 from plugins.simulate.faults import Fault, parse_fault
 from plugins.simulate.host import Timing
 from plugins.simulate.server import Logins
+from plugins.simulate.session import play
 from plugins.simulate.state import HostState
 from plugins.simulate.world import World
+
+if TYPE_CHECKING:
+    from plugins.simulate.winrm_doors import WinrmDoors
 
 INPUT_LIMIT = 64 * 1024 * 1024  # bytes of one request
 
@@ -45,9 +49,24 @@ class Service:
         )
         keys = HostKeys(*(asyncssh.import_private_key(settings[name]) for name in ("host_key", "other_key")))
         logins = Logins(tuple(settings["users"]), settings["login_key"], settings["login_password"])
-        self.doors = Doors(self.world, keys, logins)
+        self.windows = self._windows(Path(settings["folder"]), settings["windows"])
+        self.doors = Doors(self.world, keys, logins, self.windows)
         for text in settings["faults"]:
             self.add(parse_fault(text))
+
+    def _windows(self, folder: Path, logins: dict[str, str]) -> WinrmDoors | None:
+        """Give what opens the ports of Windows hosts, where there are any."""
+        if all(host.state.windows is None for host in self.world.hosts.values()):
+            return None
+        from plugins.simulate.winrm_auth import Users  # noqa: PLC0415  # NTLM and HTTP are slow to import
+        from plugins.simulate.winrm_doors import WinrmDoors  # noqa: PLC0415
+
+        return WinrmDoors(Users(logins["user"], logins["password"]), folder, play)
+
+    @property
+    def windows_authority(self) -> str:
+        """The CA certificate (PEM) of the Windows hosts, once their ports are open; empty without such hosts."""
+        return self.windows.certificates.authority.pem.decode() if self.windows else ""
 
     def add(self, fault: Fault) -> None:
         """Give the hosts a fault; one that ends by itself may open a port then."""
@@ -111,7 +130,8 @@ async def serve() -> None:
     try:
         service = Service(settings)
         try:
-            _say({"listening": await service.doors.open()})
+            listening = await service.doors.open()
+            _say({"listening": listening, "windows_authority": service.windows_authority})
             gc.collect()
             gc.freeze()
             while request := await lines.readline():

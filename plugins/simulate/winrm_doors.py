@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from plugins.simulate.doors import WINRM_PORT
 from plugins.simulate.host import Door, SimulatedHost
 from plugins.simulate.winrm_auth import Users
 from plugins.simulate.winrm_certificates import Certificates
@@ -12,7 +13,7 @@ from plugins.simulate.winrm_server import Listener
 from plugins.simulate.winrm_session import Interpreter
 from plugins.simulate.winrm_shells import Quotas, Shells
 
-PORT = 5986
+PORT = WINRM_PORT
 PLAIN_PORT = 5985
 
 

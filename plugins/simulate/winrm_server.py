@@ -110,9 +110,11 @@ class _Connection:
             return Reply(405)
         if broken := self._host.strike(("http",)):
             return Reply(broken.number("status", 500))
+        login = headers.get("authorization", "")
         try:
-            self._admit(headers.get("authorization", ""))
+            self._admit(login)
         except RefusedError as refused:
+            self._host.state.counters.refused_logins += bool(login) and not refused.challenge
             return self._unauthorized(refused)
         if not body:
             return Reply(200)  # a client that sets up its keys
@@ -127,7 +129,6 @@ class _Connection:
         self._host.state.counters.logins += not known
 
     def _unauthorized(self, refused: RefusedError) -> Reply:
-        self._host.state.counters.refused_logins += not refused.challenge
         offers = [refused.challenge] if refused.challenge else self._peer.offers
         return Reply(401, headers=tuple(("WWW-Authenticate", offer) for offer in offers))
 

@@ -16,8 +16,8 @@ from nornir.core import Nornir
 from plugins.connections import close_shell, open_shell
 from plugins.connections.base import Completed, Shell
 from plugins.context import RunContext, attach
+from plugins.languages import language_of
 from plugins.releases import load_release
-from plugins.scripts import assemble
 from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.cluster import SimulatedCluster
 from plugins.steps import Output, Step, Transcript, parse_line
@@ -77,9 +77,10 @@ class Simulated(SimulatedCluster):
     def run(
         self, host: str, body: str, *, deadline: float = 20, wait: float = 5, dry_run: bool = False, stage: str = "test"
     ) -> Said:
-        """Run a script body on a host, as the stage `stage`."""
+        """Run a script body on a host, in its language, as the stage `stage`."""
         marker = f"@{secrets.token_hex(16)} "
-        script = assemble(body, marker=marker, dry_run=dry_run, wait=wait, owner=f"tester, {stage}")
+        language = language_of(self.nornir.inventory.hosts[host])
+        script = language.assemble(body, marker=marker, dry_run=dry_run, wait=wait, owner=f"tester, {stage}")
         said = Said(Completed(None))
 
         def on_line(raw: bytes) -> None:

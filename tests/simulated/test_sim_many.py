@@ -83,11 +83,11 @@ def test_a_thousand_hosts_start_within_seconds() -> None:
 
 @pytest.mark.parametrize(("count", "windows"), [(1, 0), (3, 2), (257, 0), (1000, 5)])
 def test_the_inventory_passes_all_checks(simulated: Simulate, count: int, windows: int) -> None:
-    """One master, the rest linux, and Windows hosts that are there without a server."""
+    """One master, the rest linux, and Windows hosts; each of them has a server."""
     hosts = simulated(count, windows)
     roles = [host_settings(host).role.value for host in hosts.nornir.inventory.hosts.values()]
     assert roles == ["master"] + ["linux"] * (count - 1) + ["windows"] * windows
-    assert len(hosts.listening) == count
+    assert len(hosts.listening) == count + windows
 
 
 def test_too_many_hosts_for_this_machine() -> None:
