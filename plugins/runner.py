@@ -231,8 +231,8 @@ def _close_all(nornir: Nornir) -> None:
 
 
 def _windows(plan: RunPlan) -> dict[str, StageResult]:
-    """Give the results of Windows hosts, which no stage is for yet."""
-    skipped = StageResult(plan.stages[0], StageStatus.SKIPPED, message="no Windows tasks yet")
+    """Give the results of Windows hosts, where no stage is for them."""
+    skipped = StageResult(plan.stages[0], StageStatus.SKIPPED, message="no stage is for Windows hosts")
     return {name: skipped for name, role in plan.hosts.items() if role == Role.WINDOWS.value and name not in plan.work}
 
 

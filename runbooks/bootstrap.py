@@ -16,9 +16,11 @@ from tasks.check_network import check_network
 from tasks.compare_overlay import compare_overlay
 from tasks.configure_bridges import configure_bridges
 from tasks.configure_ovn_central import configure_ovn_central
+from tasks.configure_protection import configure_protection
 from tasks.create_authority import create_authority
 from tasks.distribute_certificates import distribute_certificates
 from tasks.gather_overlay import gather_overlay
+from tasks.install_features import install_features
 from tasks.install_ovn import install_ovn
 from tasks.join_overlay import join_overlay
 
@@ -28,7 +30,7 @@ RUNBOOK = Runbook(
     name="bootstrap",
     title="Bare hosts to a cluster on one OVN overlay",
     stages=(
-        Stage("preflight", check_host),
+        Stage("preflight", check_host, roles=tuple(Role)),
         Stage(
             "authority",
             create_authority,
@@ -38,11 +40,24 @@ RUNBOOK = Runbook(
         Stage(
             "network-checks",
             check_network,
+            roles=tuple(Role),
             gathers="preflight",
             needs=(
                 Need("preflight", HOST, "what it found here is what is compared"),
                 Need("preflight", ALL, "a port can be probed once the other side listens"),
             ),
+        ),
+        Stage(
+            "features",
+            install_features,
+            roles=(Role.WINDOWS,),
+            needs=(Need("network-checks", HOST, "nothing is installed on a host that others would collide with"),),
+        ),
+        Stage(
+            "protection",
+            configure_protection,
+            roles=(Role.WINDOWS,),
+            needs=(Need("features", HOST, "the reboot for the feature comes first"),),
         ),
         Stage("install", install_ovn, needs=(Need("preflight", HOST, "nothing is installed on an unfit host"),)),
         Stage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nornir.core.task import Task
 
@@ -12,13 +12,15 @@ from plugins.checks.clock import clock_facts
 from plugins.checks.expected import TOOLS, Expected, tunnel_mtu
 from plugins.checks.facts import HostFacts
 from plugins.checks.host import HOST_RULES
-from plugins.checks.model import REMEDY, Check, Grade, judge_all
+from plugins.checks.model import REMEDY, Check, Grade, Rule, judge_all
 from plugins.checks.node import RIVALS
+from plugins.checks.windows import WINDOWS_RULES
 from plugins.connections import shell_of
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.steps import Status, Step, StepsResult
+from plugins.windows import CONTAINERD, CONTAINERS, FOREIGN_RUNTIMES, SERVED
 from tasks.run_script import run_script
 
 LISTEN_SECONDS = 300  # until every other host has got through its own preflight, and probed
@@ -28,12 +30,27 @@ def check_host(task: Task) -> StepsResult:
     """Gather facts, judge them by every check, and listen on the ports that other hosts will probe.
 
     All checks are made, so one run shows all that is wrong. The facts go on with the result, with these of
-    our own: `listen_token`, `tunnel_mtu` (bytes) and the two that bound when `clock` was read.
+    our own: `tunnel_mtu` (bytes), the two that bound when `clock` was read, and `listen_token` where one listens.
     """
     expected = _expected(task)
-    token = secrets.token_hex(8)
+    windows = expected.settings.role is Role.WINDOWS
+    rules = WINDOWS_RULES if windows else HOST_RULES
     shell_of(task)  # the time to connect must not count as the clock's error
     asked = time.time()
+    result, told = (_look_at_windows if windows else _look_at_linux)(task, expected)
+    answered = time.time()
+    if result.failed:
+        return _unfit(task, result, rules)
+    facts = {**result.facts, **told, **clock_facts(asked, answered, result.steps)}
+    facts |= _tunnel(facts, expected)
+    checks = tuple(check.step() for check in judge_all(rules, HostFacts(facts), expected))
+    judged = StepsResult(task.host, (*result.steps, *checks), facts)
+    judged.todo = REMEDY if judged.failed else ""
+    return judged
+
+
+def _look_at_linux(task: Task, expected: Expected) -> tuple[StepsResult, dict[str, str]]:
+    token = secrets.token_hex(8)
     result = run_script(
         task,
         "linux/check_host.sh.j2",
@@ -46,15 +63,13 @@ def check_host(task: Task) -> StepsResult:
         token=token,
         seconds=LISTEN_SECONDS,
     )
-    answered = time.time()
-    if result.failed:
-        return _unfit(task, result)
-    facts = {**result.facts, **clock_facts(asked, answered, result.steps), "listen_token": token}
-    facts |= _tunnel(facts, expected)
-    checks = tuple(check.step() for check in judge_all(HOST_RULES, HostFacts(facts), expected))
-    judged = StepsResult(task.host, (*result.steps, *checks), facts)
-    judged.todo = REMEDY if judged.failed else ""
-    return judged
+    return result, {"listen_token": token}
+
+
+def _look_at_windows(task: Task, _: Expected) -> tuple[StepsResult, dict[str, str]]:
+    services = dict.fromkeys((*SERVED.values(), CONTAINERD, *FOREIGN_RUNTIMES))
+    result = run_script(task, "windows/check_host.ps1.j2", features=(CONTAINERS,), services=tuple(services))
+    return result, {"system_id": ""}
 
 
 def _expected(task: Task) -> Expected:
@@ -72,11 +87,11 @@ def _tunnel(facts: Mapping[str, str], expected: Expected) -> dict[str, str]:
     return {} if mtu is None else {"tunnel_mtu": str(mtu)}
 
 
-def _unfit(task: Task, result: StepsResult) -> StepsResult:
-    """Put the library's refusal to run as somebody else than root in the words of a check."""
+def _unfit(task: Task, result: StepsResult, rules: Sequence[Rule[Expected]]) -> StepsResult:
+    """Put the library's refusal to run as somebody else than root or an administrator in the words of a check."""
     last = result.steps[-1]
     if last.name != "privileges" or last.status is not Status.FAILED:
         return result
-    rule = next(rule for rule in HOST_RULES if rule.id == "privileges")
+    rule = next(rule for rule in rules if rule.id == "privileges")
     step: Step = Check(Grade.FAILED, last.message, rule.wanted, rule.todo, rule.id).step()
     return StepsResult(task.host, (*result.steps[:-1], step), result.facts, REMEDY)

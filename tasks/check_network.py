@@ -21,15 +21,20 @@ from tasks.run_script import run_script
 def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     """Judge this host against the others of `gathered` (results of check_host), and probe master and neighbours.
 
-    Only hosts whose preflight went well are compared and probed. The listener that check_host started here ends when
-    all others have probed it, or by itself.
+    Only hosts whose preflight went well are compared and probed; those that do not listen, which Windows hosts do not,
+    are compared alone. The listener that check_host started here ends when all others have probed it, or by itself.
     """
     ring = Ring(_members(task, gathered))
-    if task.host.name not in ring.places:
+    me = next((member for member in ring.members if member.name == task.host.name), None)
+    if me is None:
         message = "seen no preflight of this host; wanted one to compare with; a note only: run preflight, too"
         return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
-    me = ring.members[ring.places[task.host.name]]
     cluster = Cluster(me, ring)
+    compared = tuple(check.step() for check in judge_all(COMPARE_RULES, me.facts, cluster))
+    if not me.listens:
+        judged = StepsResult(task.host, compared)
+        judged.todo = REMEDY if judged.failed else ""
+        return judged
     ports = _ports(context_of(task).cluster)
     reach = plan(cluster, ports)
     result = run_script(
@@ -42,10 +47,8 @@ def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResul
     )
     if result.failed:
         return result
-    compared = judge_all(COMPARE_RULES, me.facts, cluster)
-    reached = judge_all(REACH_RULES, HostFacts(result.facts), reach)
-    checks = tuple(check.step() for check in (*compared, *reached))
-    judged = StepsResult(task.host, (*result.steps, *checks), result.facts)
+    reached = tuple(check.step() for check in judge_all(REACH_RULES, HostFacts(result.facts), reach))
+    judged = StepsResult(task.host, (*result.steps, *compared, *reached), result.facts)
     judged.todo = REMEDY if judged.failed else ""
     return judged
 
@@ -61,7 +64,7 @@ def _members(task: Task, gathered: Mapping[str, StepsResult]) -> tuple[Member, .
     """Give the gathered hosts in the inventory's order, which is the order of the ring."""
     members = []
     for name, host in task.nornir.inventory.hosts.items():
-        if name in gathered and "listen_token" in gathered[name].facts:
+        if name in gathered and "clock_latest" in gathered[name].facts:
             settings = host_settings(host)
             facts = HostFacts(gathered[name].facts)
             members.append(Member(name, settings.address, settings.role is Role.MASTER, facts))

@@ -9,6 +9,8 @@ from nornir.core.task import Task
 from plugins.connections import close_shell, reopen_shell
 from plugins.context import context_of
 from plugins.errors import UnreachableError
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
@@ -21,7 +23,8 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
     The deadline is the settings' `reboot_deadline`.
     """
     began, limit = time.monotonic(), context_of(task).settings.reboot_deadline
-    asked = run_script(task, "linux/reboot_host.sh.j2", boot_id=boot_id)
+    windows = host_settings(task.host).role is Role.WINDOWS
+    asked = run_script(task, "windows/reboot_host.ps1.j2" if windows else "linux/reboot_host.sh.j2", boot_id=boot_id)
     if asked.failed or task.is_dry_run():
         return asked
     seen = "it did not answer any more"
@@ -34,7 +37,7 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
         except UnreachableError as error:
             seen = error.seen
             continue
-        look = run_script(task, "linux/gather_boot.sh.j2", deadline=60)
+        look = run_script(task, "windows/gather_boot.ps1.j2" if windows else "linux/gather_boot.sh.j2", deadline=60)
         now = look.facts.get("boot_id", "")
         if now not in {"", boot_id}:
             return StepsResult(task.host, (Step(NAME, Status.CHANGED, time.monotonic() - began),), look.facts)

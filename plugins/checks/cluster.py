@@ -27,17 +27,30 @@ class Member:
     master: bool
     facts: HostFacts
 
+    @property
+    def listens(self) -> bool:
+        """Whether its preflight has listened for other hosts' probes."""
+        return "listen_token" in self.facts.texts
+
 
 @dataclass(frozen=True)
 class Ring:
-    """All hosts that are compared, in the inventory's order; the last one is the first one's neighbour."""
+    """All hosts that are compared, in the inventory's order; those that listen for probes are in a ring.
+
+    The last one of the ring is the first one's neighbour.
+    """
 
     members: tuple[Member, ...]
 
     @cached_property
+    def listening(self) -> tuple[Member, ...]:
+        """The ring."""
+        return tuple(member for member in self.members if member.listens)
+
+    @cached_property
     def places(self) -> dict[str, int]:
         """Where in the ring each host is, by name."""
-        return {member.name: place for place, member in enumerate(self.members)}
+        return {member.name: place for place, member in enumerate(self.listening)}
 
     @cached_property
     def masters(self) -> tuple[Member, ...]:
@@ -46,9 +59,9 @@ class Ring:
 
     def neighbours(self, name: str) -> tuple[Member, ...]:
         """Give the next host and the one before; fewer than three hosts have one or none."""
-        place, count = self.places[name], len(self.members)
+        place, count = self.places[name], len(self.listening)
         around = dict.fromkeys(((place + 1) % count, (place - 1) % count))
-        return tuple(self.members[there] for there in around if there != place)
+        return tuple(self.listening[there] for there in around if there != place)
 
 
 @dataclass(frozen=True)
@@ -139,13 +152,13 @@ COMPARE_RULES: tuple[Rule[Cluster], ...] = (
         "machine-id",
         "a machine id of its own",
         "on one of them (a cloned image?): rm -f /etc/machine-id /var/lib/dbus/machine-id, "
-        "systemd-machine-id-setup, reboot",
+        "systemd-machine-id-setup, reboot; on Windows: sysprep /generalize",
         unique("machine_id"),
     ),
     Rule(
         "unique-hostname",
         "a host name of its own",
-        "rename one of them: hostnamectl set-hostname NAME",
+        "rename one of them: hostnamectl set-hostname NAME; on Windows: Rename-Computer NAME",
         unique("hostname"),
     ),
     Rule(

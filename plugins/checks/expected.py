@@ -76,5 +76,5 @@ def tunnel_nic(facts: HostFacts, wanted: str | None) -> Nic | None:
 
 def tunnel_mtu(facts: HostFacts, settings: HostSettings) -> int | None:
     """Give the greatest packet that the host sends between hosts, in bytes; None without a NIC."""
-    nic = tunnel_nic(facts, settings.nic)
+    nic = tunnel_nic(facts, None if settings.role is Role.WINDOWS else settings.nic)
     return None if nic is None else min(nic.mtu, settings.mtu or nic.mtu)

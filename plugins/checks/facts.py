@@ -1,6 +1,6 @@
 """The facts of one host as typed values. What is missing or garbled is a ValueError that says so.
 
-The forms are those of templates/lib/facts.sh and probe.sh: one text a fact, one thing a line, its words
+The forms are those of templates/lib/facts.sh, facts.ps1 and probe.sh: one text a fact, one thing a line, its words
 separated by spaces.
 """
 
@@ -15,7 +15,10 @@ from plugins.words import quoted
 
 @dataclass(frozen=True)
 class Nic:
-    """One network interface; `mtu` in bytes, `manager` is networkd, NetworkManager, ifupdown or none."""
+    """One network interface; `mtu` in bytes, `manager` is networkd, NetworkManager, ifupdown or none.
+
+    On Windows `name` is its index, and `manager` is physical or virtual with its name.
+    """
 
     name: str
     mtu: int

@@ -98,7 +98,7 @@ def expected_probes(cluster: Cluster, ports: Ports) -> list[str]:
     """Name all probes that others make of `cluster.me`, as words for the verb `unlisten`."""
     me, ring = cluster.me, cluster.ring
     near = {member.name: member for member in (*ring.masters, *ring.neighbours(me.name)) if member.name != me.name}
-    askers = cluster.others if me.master else tuple(near.values())
+    askers = tuple(other for other in cluster.others if other.listens) if me.master else tuple(near.values())
     return [
         probe.expectation(asker.name)
         for asker in askers

@@ -5,12 +5,21 @@ No PowerShell runs here: these tests prove transport, order, reports and what be
 
 from __future__ import annotations
 
-import pytest
-from simulating import Simulate
+import json
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
+from nornir.core.processor import Processors
+from nornir.core.task import Task
+from simulating import Simulate, Simulated
+
+from plugins.context import attach
 from plugins.errors import UnreachableError
 from plugins.powershell import quote
+from plugins.simulate.state import lasting
 from plugins.steps import Status
+from tasks.install_features import install_features
 
 
 def test_a_body_is_played_over_winrm(simulated: Simulate) -> None:
@@ -61,3 +70,111 @@ def test_a_step_that_hangs_ends_at_its_deadline(simulated: Simulate) -> None:
     assert said.completed.exit_status == 124
     assert said.transcript.running == "file C:\\x"
     assert hosts.run("windows-1", "file C:\\x y").statuses == [Status.CHANGED]
+
+
+def bootstrap(hosts: Simulated, tmp_path: Path, *words: str, expect: int = 0) -> tuple[dict, str]:
+    """Bootstrap the Windows hosts; give their part of the report, and all that was printed."""
+    file = tmp_path / "report.json"
+    words = ("runbooks.bootstrap", "--role", "windows", *words, "--report", str(file))
+    done = hosts.command(*words)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(file.read_text())["hosts"]["windows-1"], done.stdout + done.stderr
+
+
+def stages(host: dict) -> dict[str, str]:
+    return {stage["name"]: stage["status"] for stage in host["stages"]}
+
+
+def test_a_bare_windows_host_is_prepared_once(simulated: Simulate, tmp_path: Path) -> None:
+    """What would change, changes, with a reboot for the feature; then nothing does, in a run or a dry run."""
+    hosts = simulated(count=1, windows=1)
+    before = lasting(hosts.state("windows-1"))
+    host, _ = bootstrap(hosts, tmp_path, "--dry-run")
+    looked = {"preflight": "ok", "network-checks": "ok"}
+    assert stages(host) == looked | {"features": "would-change", "protection": "would-change"}
+    assert lasting(hosts.state("windows-1")) == before
+    host, text = bootstrap(hosts, tmp_path)
+    assert stages(host) == looked | {"features": "changed", "protection": "changed"}, text
+    steps = {step["name"]: step["status"] for stage in host["stages"] for step in stage["steps"]}
+    assert steps["feature Containers"] == steps["reboot for the feature"] == steps["reboot"] == "changed"
+    assert steps["reboot first"] == "ok"
+    state = hosts.state("windows-1")
+    assert state["counters"]["reboots"] == 1
+    assert state["windows"]["features"]["Containers"] == "Enabled"
+    assert state["windows"]["firewall"]["ovn-runbooks-vxlan"] == "Allow Inbound UDP 4789 Any True"
+    for again in ((), ("--dry-run",)):
+        host, _ = bootstrap(hosts, tmp_path, *again)
+        assert set(stages(host).values()) == {"ok"}
+    assert hosts.state("windows-1")["counters"]["reboots"] == 1
+
+
+def test_two_reboots_where_one_was_pending(simulated: Simulate, tmp_path: Path) -> None:
+    """Windows' own comes first, as nothing can be installed on top of it."""
+    hosts = simulated(count=1, windows=1)
+    hosts.run("windows-1", "windows_feature Hyper-V")
+    host, _ = bootstrap(hosts, tmp_path)
+    assert host["status"] == "changed"
+    assert hosts.state("windows-1")["counters"]["reboots"] == 2
+    assert set(hosts.state("windows-1")["windows"]["features"].values()) == {"Enabled"}
+
+
+def test_a_reboot_may_be_forbidden(simulated: Simulate, tmp_path: Path) -> None:
+    """The feature is installed, and the step says what still waits."""
+    hosts = simulated(count=1, windows=1)
+    host, _ = bootstrap(hosts, tmp_path, "--reboot", "never")
+    steps = {step["name"]: step["message"] for stage in host["stages"] for step in stage["steps"]}
+    assert "not rebooted" in steps["reboot for the feature"]
+    assert hosts.state("windows-1")["counters"]["reboots"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("windows-1:refuse-login", "unreachable", "winrm.password"),
+        ("windows-1:certificate:is=self-signed", "unreachable", "ca_file"),
+        ("windows-1:certificate:is=expired", "unreachable", "expired"),
+        ("windows-1:quota", "unreachable", "MaxShellsPerUser"),
+        ("windows-1:closed", "unreachable", "windows-1"),
+        ("windows-1:fact:os_build=17763.1", "failed", "one of 20348.681"),
+        ("windows-1:features/windows_feature:fail:output=no payload", "failed", "no payload"),
+        ("windows-1:protection:disk-full", "failed", "No space left"),
+        ("windows-1:features:cut", "failed", "running again is safe"),
+        ("windows-1:features/feature Containers:exit:status=3", "failed", "exit status 3"),
+        ("windows-1:features/start:mute", "failed", "Windows PowerShell 5.1"),
+    ],
+)
+def test_a_fault_fails_the_host_and_a_run_without_it_completes_the_work(
+    simulated: Simulate, tmp_path: Path, fault: str, status: str, words: str
+) -> None:
+    """Host, step and words are in the table; nothing is left that the next run minds."""
+    hosts = simulated(count=1, windows=1, faults=(fault,))
+    host, text = bootstrap(hosts, tmp_path, expect=1)
+    assert host["status"] == status
+    assert words in " ".join(text.split()), text
+    hosts.clear_faults()
+    host, _ = bootstrap(hosts, tmp_path)
+    assert host["status"] == "changed"
+
+
+def test_garbage_among_the_lines_is_no_step(simulated: Simulate, tmp_path: Path) -> None:
+    """Escape codes, invalid UTF-8, a line of 1 MB and forged steps go to the host's log and nowhere else."""
+    hosts = simulated(count=1, windows=1, faults=("windows-1:preflight:garbage:times=1",))
+    host, text = bootstrap(hosts, tmp_path)
+    assert host["status"] == "changed"
+    assert "forged" not in json.dumps(host) + text
+
+
+def test_a_reboot_that_never_comes_back_fails(simulated: Simulate, tmp_path: Path) -> None:
+    """The deadline is the settings'; when the host is up again, the same command completes the work."""
+    hosts = simulated(count=1, windows=1, faults=("windows-1:no-return",))
+    hosts.shell("windows-1")
+    context = replace(hosts.context, settings=hosts.context.settings.model_copy(update={"reboot_deadline": 2.0}))
+    attach(hosts.nornir, context)
+    task = Task(install_features, hosts.nornir, global_dry_run=False, processors=Processors(), name="features")
+    result = task.start(hosts.nornir.inventory.hosts["windows-1"])[0]
+    assert "not back after 2 s" in result.steps[-1].message
+    hosts.hang_up()
+    hosts.clear_faults()
+    hosts.power_on("windows-1")
+    host, _ = bootstrap(hosts, tmp_path)
+    assert stages(host)["features"] == "ok"

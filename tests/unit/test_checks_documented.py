@@ -10,10 +10,11 @@ from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.host import HOST_RULES
 from plugins.checks.kubernetes import rules_for
 from plugins.checks.reach import REACH_RULES
+from plugins.checks.windows import WINDOWS_RULES
 from plugins.inventory.model import Role
 from plugins.scripts import TEMPLATES
 
-RULES = (*HOST_RULES, *COMPARE_RULES, *REACH_RULES)
+RULES = (*HOST_RULES, *WINDOWS_RULES, *COMPARE_RULES, *REACH_RULES)
 DOCUMENT = (TEMPLATES.parent / "docs" / "preflight.md").read_text()
 
 
@@ -23,12 +24,14 @@ def test_every_check_is_a_row_and_every_row_a_check():
     assert rows == [(rule.id, rule.wanted, rule.todo) for rule in RULES]
 
 
-def test_ids_are_unique():
-    """An id names one check, over all lists."""
-    assert len({rule.id for rule in RULES}) == len(RULES)
+@pytest.mark.parametrize("alone", [HOST_RULES, WINDOWS_RULES], ids=["linux", "windows"])
+def test_ids_are_unique(alone):
+    """An id names one check, over all lists that are for one host."""
+    rules = (*alone, *COMPARE_RULES, *REACH_RULES)
+    assert len({rule.id for rule in rules}) == len(rules)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", {(rule.wanted, rule.todo): rule for rule in RULES}.values(), ids=lambda rule: rule.id)
 def test_what_to_do_is_one_line_of_advice(rule):
     """Each says something, on one line, without a full stop, so that it can stand at the end of a message."""
     for text in (rule.wanted, rule.todo):
