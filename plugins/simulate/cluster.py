@@ -185,6 +185,10 @@ class SimulatedCluster:
         found: dict[str, Any] = self._ask({"do": "state", "host": host})["state"]
         return found
 
+    def requests(self, host: str) -> list[str]:
+        """Name the WS-Management actions that a Windows host has carried out so far, or refused with a fault."""
+        return list(self._ask({"do": "requests", "host": host})["requests"])
+
     def add_fault(self, fault: str) -> None:
         """Give the hosts one more fault, from now on; raises UsageError."""
         self._check(fault)

@@ -95,6 +95,8 @@ class Service:
             case "guard":
                 self.guard(request["pid"])
                 return {}
+            case "requests":
+                return {"requests": self.windows.requests.get(request["host"], []) if self.windows else []}
             case "busy":
                 return {"scripts": sum(len(host.scripts) for host in self.world.hosts.values())}
             case other:

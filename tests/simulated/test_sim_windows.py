@@ -6,6 +6,7 @@ No PowerShell runs here: these tests prove transport, order, reports and what be
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,19 @@ def test_a_bare_windows_host_is_prepared_once(simulated: Simulate, tmp_path: Pat
         host, _ = bootstrap(hosts, tmp_path, *again)
         assert set(stages(host).values()) == {"ok"}
     assert hosts.state("windows-1")["counters"]["reboots"] == 1
+
+
+def test_a_task_that_changes_nothing_costs_four_requests(simulated: Simulate, tmp_path: Path) -> None:
+    """Command, Send, Receive, Signal; and one shell for the whole run, which is deleted."""
+    hosts = simulated(count=1, windows=1)
+    bootstrap(hosts, tmp_path)
+    before = hosts.requests("windows-1")
+    bootstrap(hosts, tmp_path)
+    asked = Counter(hosts.requests("windows-1")[len(before) :])
+    scripts = 3  # of preflight, features and protection
+    assert asked == dict.fromkeys(["Command", "Send", "Receive", "Signal"], scripts) | {"Create": 1, "Delete": 1}
+    shells = Counter(before)
+    assert shells["Create"] == 2, "one before the reboot and one after it"
 
 
 def test_two_reboots_where_one_was_pending(simulated: Simulate, tmp_path: Path) -> None:

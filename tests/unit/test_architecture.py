@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from plugins import powershell
 from plugins.scripts import TEMPLATES, libraries, verbs
 from runbooks import bootstrap, verify
 
 ROOT = TEMPLATES.parent
 TASKS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.stem not in {"__init__", "run_script"})
-BODIES = sorted((TEMPLATES / "linux").glob("*.sh.j2"))
+BODIES = sorted([*(TEMPLATES / "linux").glob("*.sh.j2"), *(TEMPLATES / "windows").glob("*.ps1.j2")])
 LOOKING = {
     *("gather", "listen", "unlisten", "probe", "show_file", "inspect_overlay", "inspect_chassis"),
     *("inspect_node", "inspect_health", "inspect_pairs", "inspect_name", "inspect_deployment"),
@@ -61,16 +62,31 @@ def test_a_template_is_named_after_a_task(path: Path) -> None:
     used = {
         match
         for source in [*(ROOT / "tasks").glob("*.py"), ROOT / "plugins" / "locks.py"]
-        for match in re.findall(r"linux/\w+\.sh\.j2", source.read_text())
+        for match in re.findall(r"linux/\w+\.sh\.j2|windows/\w+\.ps1\.j2", source.read_text())
     }
-    assert f"linux/{path.name}" in used
+    assert f"{path.parent.name}/{path.name}" in used
 
 
 @pytest.mark.parametrize("path", [p for p in BODIES if re.match(r"(gather|check)_", p.name)], ids=lambda p: p.name)
 def test_what_gathers_or_checks_changes_nothing(path: Path) -> None:
     """Templates named gather_ or check_ call only verbs that look."""
-    called = set(re.findall(r"^\s*([a-z][a-z_]+)\b", path.read_text(), re.MULTILINE)) & set(verbs())
+    known = {*verbs(), *powershell.verbs()}
+    called = set(re.findall(r"^\s*([a-z][a-z_]+)\b", path.read_text(), re.MULTILINE)) & known
     assert called <= LOOKING
+
+
+@pytest.mark.parametrize("path", sorted((TEMPLATES / "windows").glob("*.ps1.j2")), ids=lambda path: path.name)
+def test_every_value_for_windows_is_quoted(path: Path) -> None:
+    """What a template puts into a PowerShell script goes through a filter of that language."""
+    found = re.findall(r"\{\{ .*? \}\}", path.read_text())
+    assert [each for each in found if not re.search(r"\| (ps|secret) \}\}$", each)] == []
+
+
+def test_no_function_stands_in_two_powershell_files() -> None:
+    """As in bash below; and PowerShell does not tell upper from lower case."""
+    definition = re.compile(r"^function (\w+)", re.MULTILINE)
+    names = [name.lower() for text in powershell.libraries().values() for name in definition.findall(text)]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_no_verb_stands_in_two_library_files() -> None:
