@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -27,6 +28,16 @@ class Platform(Model):
 
     id: Word
     versions: Annotated[tuple[StrictStr, ...], Field(min_length=1)]
+
+
+def _build(value: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?", value):
+        message = "{value} is no build; write BUILD, or BUILD.REVISION for that revision and later ones"
+        raise PydanticCustomError("build", message, {"value": quoted(value)})
+    return value
+
+
+WindowsBuild = Annotated[StrictStr, AfterValidator(_build)]
 
 
 class Requirements(Model):
@@ -64,6 +75,7 @@ class Release(Model):
     packages: Annotated[Mapping[Role, tuple[Word, ...]], AfterValidator(_has_linux_roles)]
     kubernetes_packages: Annotated[Mapping[Role, tuple[Word, ...]], AfterValidator(_has_linux_roles)]
     kernel_modules: tuple[Word, ...]
+    windows_builds: tuple[WindowsBuild, ...] = ()
     requirements: Annotated[Mapping[Role, Requirements], AfterValidator(_has_linux_roles)]
     artifacts: Annotated[tuple[Artifact, ...], AfterValidator(_named_once)] = ()
 

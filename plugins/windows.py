@@ -4,8 +4,6 @@ from __future__ import annotations
 
 FOLDER = r"C:\k"
 CONTAINERS = "Containers"
-PLATFORM = "windows-server"
-"""Id of a release's platforms whose versions are builds: BUILD, or BUILD.REVISION for that revision and later ones."""
 
 KUBELET, KUBE_PROXY, HYBRID_OVERLAY, CONTAINERD = "kubelet", "kube-proxy", "hybrid-overlay-node", "containerd"
 FOREIGN_RUNTIMES = ("docker",)

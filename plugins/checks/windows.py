@@ -9,7 +9,7 @@ from plugins.checks.expected import POD_MTU, Expected, tunnel_nic
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.inventory.fields import DNS_NAME
-from plugins.windows import CONTAINERD, CONTAINERS, FOLDER, FOREIGN_RUNTIMES, PLATFORM, SERVED
+from plugins.windows import CONTAINERD, CONTAINERS, FOLDER, FOREIGN_RUNTIMES, SERVED
 from plugins.words import listed
 
 LONGEST_NAME = 15  # characters; NetBIOS
@@ -26,7 +26,7 @@ def build(facts: HostFacts, expected: Expected) -> Verdict:
     number, _, revision = seen.partition(".")
     if not (number.isdecimal() and revision.isdecimal()):
         raise ValueError(f"{seen} as os_build, which cannot be read")
-    known = [version for each in expected.release.platforms if each.id == PLATFORM for version in each.versions]
+    known = expected.release.windows_builds
     wanted = f"one of {', '.join(known)}" if known else ""
     for version in known:
         base, _, least = version.partition(".")

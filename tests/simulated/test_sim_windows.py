@@ -142,32 +142,62 @@ def test_a_reboot_may_be_forbidden(simulated: Simulate, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "words"),
+    ("fault", "words"),
     [
-        ("windows-1:refuse-login", "unreachable", "winrm.password"),
-        ("windows-1:certificate:is=self-signed", "unreachable", "ca_file"),
-        ("windows-1:certificate:is=expired", "unreachable", "expired"),
-        ("windows-1:quota", "unreachable", "MaxShellsPerUser"),
-        ("windows-1:closed", "unreachable", "windows-1"),
-        ("windows-1:fact:os_build=17763.1", "failed", "one of 20348.681"),
-        ("windows-1:features/windows_feature:fail:output=no payload", "failed", "no payload"),
-        ("windows-1:protection:disk-full", "failed", "No space left"),
-        ("windows-1:features:cut", "failed", "running again is safe"),
-        ("windows-1:features/feature Containers:exit:status=3", "failed", "exit status 3"),
-        ("windows-1:features/start:mute", "failed", "Windows PowerShell 5.1"),
+        ("windows-1:refuse-login", "winrm.password"),
+        ("windows-1:certificate:is=self-signed", "ca_file"),
+        ("windows-1:certificate:is=expired", "expired"),
+        ("windows-1:quota", "MaxShellsPerUser"),
+        ("windows-1:closed", "windows-1"),
+    ],
+)
+def test_a_host_that_is_not_reached_says_why(simulated: Simulate, tmp_path: Path, fault: str, words: str) -> None:
+    """And what to do about it."""
+    hosts = simulated(count=1, windows=1, faults=(fault,))
+    host, text = bootstrap(hosts, tmp_path, "--only", "preflight", expect=1)
+    assert host["status"] == "unreachable"
+    assert words in " ".join(text.split()), text
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("windows-1:fact:os_build=17763.1", "one of 20348.681"),
+        ("windows-1:features/windows_feature:fail:output=fehlt: grüß, 漢字", "fehlt: grüß, 漢字"),
+        ("windows-1:protection:disk-full", "No space left"),
+        ("windows-1:features:cut", "running again is safe"),
+        ("windows-1:features/feature Containers:exit:status=3", "exit status 3"),
+        ("windows-1:features/start:mute", "Windows PowerShell 5.1"),
     ],
 )
 def test_a_fault_fails_the_host_and_a_run_without_it_completes_the_work(
-    simulated: Simulate, tmp_path: Path, fault: str, status: str, words: str
+    simulated: Simulate, tmp_path: Path, fault: str, words: str
 ) -> None:
     """Host, step and words are in the table; nothing is left that the next run minds."""
     hosts = simulated(count=1, windows=1, faults=(fault,))
     host, text = bootstrap(hosts, tmp_path, expect=1)
-    assert host["status"] == status
+    assert host["status"] == "failed"
     assert words in " ".join(text.split()), text
     hosts.clear_faults()
     host, _ = bootstrap(hosts, tmp_path)
     assert host["status"] == "changed"
+
+
+def test_hosts_of_both_systems_are_compared(simulated: Simulate, tmp_path: Path) -> None:
+    """What a Linux and a Windows host share fails both; ports are probed between Linux hosts, without the other."""
+    faults = tuple(f"{name}:fact:machine_id=cloned" for name in ("linux-1", "windows-1"))
+    hosts = simulated(count=3, windows=1, faults=faults)
+    file = tmp_path / "report.json"
+    done = hosts.command("runbooks.bootstrap", "--only", "network-checks", "--report", str(file))
+    assert done.returncode == 1
+    found = json.loads(file.read_text())["hosts"]
+    compared = {name: host["stages"][-1]["steps"] for name, host in found.items()}
+    bad = {name: {step["name"] for step in steps if step["status"] == "failed"} for name, steps in compared.items()}
+    same = {"check machine-id"}
+    assert bad == {"master-1": set(), "linux-1": same, "linux-2": set(), "windows-1": same}
+    probed = next(step["message"] for step in compared["linux-2"] if step["name"] == "check reach-tunnels")
+    assert "linux-1" in probed
+    assert "windows-1" not in probed
 
 
 def test_garbage_among_the_lines_is_no_step(simulated: Simulate, tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_the_shipped_release_is_what_the_seed_installs_today():
     assert {"debian 13", "ubuntu 22.04"} <= overlay
     assert "debian 13" in kubernetes
     assert kubernetes <= overlay
+    assert {build.partition(".")[0] for build in release.windows_builds} == {"20348", "26100"}
+    assert Role.WINDOWS in release.requirements
     assert release.requirements[Role.MASTER].memory_mib >= release.requirements[Role.LINUX].memory_mib
 
 
@@ -64,6 +66,10 @@ def test_an_unknown_release_is_named_with_the_known_ones(tmp_path, name):
         ({"packages": {"master": ["a b"], "linux": []}}, 'packages.master.0: "a b" is empty or has a space'),
         ({"packages": {"master": "a", "linux": []}}, 'packages.master: expected a list, found "a"'),
         ({"platforms": []}, "platforms: nothing is in it"),
+        (
+            {"windows_builds": ["2022"], "windows_build": []},
+            'windows_build: unknown key; did you mean "windows_builds"?',
+        ),
         ({"platforms": [{"id": "debian", "versions": [12]}]}, "platforms.0.versions.0: expected text, found a number"),
         ({"requirements": {}}, "requirements: nothing for the role master and linux"),
     ],
