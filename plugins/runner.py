@@ -248,7 +248,10 @@ def _result(
     for name, (stage_name, step) in running.items():
         if name not in hosts:  # one that was only looked at
             continue
-        message = f"interrupted while {step} was running; the script goes on to its end on the host"
+        # A Windows host ends what runs in a shell when the shell is closed.
+        windows = hosts[name].role == Role.WINDOWS.value
+        fate = "is ended with its connection" if windows else "goes on to its end on the host"
+        message = f"interrupted while {step} was running; the script {fate}"
         hosts[name].stages.append(StageResult(stage_name, StageStatus.SKIPPED, message=message))
     for name, skipped in _windows(plan).items():
         hosts[name].stages.append(skipped)
