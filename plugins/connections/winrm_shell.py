@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 from winrm.protocol import Protocol
@@ -56,6 +56,18 @@ class WinrmShell:
                 self._end(command)
                 return Completed(None, lost=lost)
             return self._receive(command, time.monotonic() + deadline + GRACE, on_line)
+
+    def feed(
+        self,
+        script: bytes,  # noqa: ARG002
+        data: Iterable[bytes],  # noqa: ARG002
+        *,
+        deadline: float,  # noqa: ARG002
+        on_line: Callable[[bytes], None],  # noqa: ARG002
+    ) -> Completed:
+        """Refuse: WinRM carries some hundred kilobytes a second, and downloads are larger than that."""
+        seen = "WinRM is too slow to carry files"
+        raise ScriptError(self._login.host, "feed", seen, "have the host download them: --mirror with an address")
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> Holder:  # noqa: ARG002  # the Protocol's own
         """Refuse: what is held beside other scripts would need a second shell."""
