@@ -23,7 +23,7 @@ if "$python" -m runbooks.lab up --with-kubernetes; then
 elif [ $? -eq 2 ]; then
     echo
     echo "No lab on this machine: the demo goes on with simulated hosts."
-    "$python" -m runbooks.simulate --count 3 --windows 1 -- "$python" -m runbooks.bootstrap "$@"
+    "$python" -m runbooks.simulate --count 3 --windows 1 -- "$python" -m runbooks.bootstrap --mirror http://mirror.simulated "$@"
 else
     exit 1
 fi

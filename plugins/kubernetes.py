@@ -36,6 +36,7 @@ PROBE_NAMESPACE = "ovn-runbooks-probe"
 ROLE_LABELS = {
     Role.MASTER: "node-role.kubernetes.io/control-plane=",
     Role.LINUX: "node-role.kubernetes.io/worker=",
+    Role.WINDOWS: "node-role.kubernetes.io/windows-worker=",
 }
 
 

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from plugins.kubernetes import Placement
+
 FOLDER = r"C:\k"
+PKI = rf"{FOLDER}\pki"
+CA = rf"{PKI}\ca.pem"
+DOWNLOADS = rf"{FOLDER}\downloads"
+CONTAINERD_FOLDER = rf"{FOLDER}\containerd"
+CNI_FOLDER = rf"{FOLDER}\cni"
+LOGS = r"C:\var\log"
+RESTARTS = ("10000", "30000", "60000")
+"""Milliseconds until a service that has failed is started again; the last goes on."""
 CONTAINERS = "Containers"
 
 KUBELET, KUBE_PROXY, HYBRID_OVERLAY, CONTAINERD = "kubelet", "kube-proxy", "hybrid-overlay-node", "containerd"
+
+
+def pair(leaf: str) -> Placement:
+    """Say where the certificate and the key of one row of the table go."""
+    return Placement(rf"{PKI}\{leaf}.pem", rf"{PKI}\{leaf}-key.pem", "")
+
+
+OVERLAY = "OVNKubernetesHybridOverlayNetwork"
+"""The network that hybrid-overlay-node makes; the CNI configuration has to have the same name."""
 FOREIGN_RUNTIMES = ("docker",)
 # Kind and what, of Defender's exclusions.
 EXCLUDED = (

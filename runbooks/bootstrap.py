@@ -51,12 +51,14 @@ RUNBOOK = Runbook(
             "features",
             install_features,
             roles=(Role.WINDOWS,),
+            kubernetes=True,
             needs=(Need("network-checks", HOST, "nothing is installed on a host that others would collide with"),),
         ),
         Stage(
             "protection",
             configure_protection,
             roles=(Role.WINDOWS,),
+            kubernetes=True,
             needs=(Need("features", HOST, "the reboot for the feature comes first"),),
         ),
         Stage("install", install_ovn, needs=(Need("preflight", HOST, "nothing is installed on an unfit host"),)),
@@ -72,6 +74,7 @@ RUNBOOK = Runbook(
         Stage(
             "certificates",
             distribute_certificates,
+            roles=tuple(Role),
             needs=(
                 Need("authority", MASTER, "certificates are signed by the cluster's authority"),
                 Need("install", HOST, "the packages make the folder that the keys go to"),

@@ -7,6 +7,7 @@ from plugins.inventory.model import Role
 from plugins.stages import Need, Scope, Stage
 from tasks.await_dns import await_dns
 from tasks.await_node import await_node
+from tasks.await_windows_nodes import await_windows_nodes
 from tasks.compare_cluster import compare_cluster
 from tasks.configure_runtime import configure_runtime
 from tasks.deploy_dns import deploy_dns
@@ -17,6 +18,7 @@ from tasks.install_artifacts import install_artifacts
 from tasks.label_nodes import label_nodes
 from tasks.start_control_plane import start_control_plane
 from tasks.start_etcd import start_etcd
+from tasks.start_hybrid_overlay import start_hybrid_overlay
 from tasks.start_kubelet import start_kubelet
 from tasks.start_ovnkube import start_ovnkube
 
@@ -26,9 +28,13 @@ KUBERNETES = (
     Stage(
         "artifacts",
         install_artifacts,
+        roles=tuple(Role),
         kubernetes=True,
         ready=downloads_are_pinned,
-        needs=(Need("install", HOST, "curl and what it trusts come with the packages"),),
+        needs=(
+            Need("install", HOST, "curl and what it trusts come with the packages"),
+            Need("protection", HOST, "Defender leaves the programs alone before they are there"),
+        ),
     ),
     Stage(
         "etcd",
@@ -62,8 +68,12 @@ KUBERNETES = (
     Stage(
         "runtime",
         configure_runtime,
+        roles=tuple(Role),
         kubernetes=True,
-        needs=(Need("install", HOST, "containerd comes with the packages"),),
+        needs=(
+            Need("install", HOST, "containerd comes with the packages"),
+            Need("artifacts", HOST, "on Windows containerd is downloaded"),
+        ),
     ),
     Stage(
         "images",
@@ -74,6 +84,7 @@ KUBERNETES = (
     Stage(
         "kubelet",
         start_kubelet,
+        roles=tuple(Role),
         kubernetes=True,
         needs=(
             Need("artifacts", HOST, "the kubelet is downloaded"),
@@ -121,6 +132,26 @@ KUBERNETES = (
             Need("ovnkube", HOST, "a node is ready once pods can be plugged in"),
             Need("ovnkube", MASTER, "the master's ovnkube hands out the nodes' subnets"),
         ),
+    ),
+    Stage(
+        "hybrid-overlay",
+        start_hybrid_overlay,
+        roles=(Role.WINDOWS,),
+        kubernetes=True,
+        needs=(
+            Need("kubelet", HOST, "the service writes on the host's own node object"),
+            Need("labels", MASTER, "the node is awaited there before it is labelled"),
+            Need("ovnkube", MASTER, "the master's ovnkube hands out the nodes' subnets"),
+        ),
+    ),
+    Stage(
+        "windows-ready",
+        await_windows_nodes,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        gathers="hybrid-overlay",
+        after_changes=False,
+        needs=(Need("hybrid-overlay", ALL, "a node is ready once pods can be plugged in"),),
     ),
     Stage(
         "dns-ready",

@@ -1,4 +1,4 @@
-"""containerd on a Linux host, and the kernel settings that pods need."""
+"""containerd on a host, and the kernel settings that pods need on a Linux host."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from nornir.core.task import Task
 
 from plugins.context import context_of
 from plugins.inventory import host_settings
+from plugins.inventory.model import Role
 from plugins.steps import StepsResult
+from plugins.windows import CNI_FOLDER, CONTAINERD_FOLDER, LOGS, RESTARTS
 from tasks.run_script import run_script
 
 
 def configure_runtime(task: Task) -> StepsResult:
     """Configure the container runtime for the kubelet, and have it running."""
+    if host_settings(task.host).role is Role.WINDOWS:
+        return run_script(
+            task,
+            "windows/configure_runtime.ps1.j2",
+            folder=CONTAINERD_FOLDER,
+            cni=CNI_FOLDER,
+            logs=LOGS,
+            restarts=RESTARTS,
+            pause_image=context_of(task).release.image("pause"),
+        )
     return run_script(
         task,
         "linux/configure_runtime.sh.j2",

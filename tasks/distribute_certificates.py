@@ -21,7 +21,9 @@ from plugins.kubernetes import (
     public_key_file,
     rows_of,
 )
+from plugins.pki.table import KUBERNETES
 from plugins.steps import Status, Step, StepsResult
+from plugins.windows import CA, PKI, pair
 from tasks.run_script import run_script
 
 
@@ -51,6 +53,15 @@ def distribute_certificates(task: Task) -> StepsResult:
     issued = StepsResult(task.host, tuple(steps))
     if len(made) < len(found):
         return issued  # a dry run: there is nothing to put in place yet
+    if role is Role.WINDOWS:
+        return issued + run_script(
+            task,
+            "windows/distribute_certificates.ps1.j2",
+            folder=PKI,
+            authority_path=CA,
+            authority=next(leaf.ca_pem for row, leaf in made if row.authority == KUBERNETES),
+            pairs=[(pair(row.name), leaf.certificate_pem, leaf.key_pem) for row, leaf in made],
+        )
     return issued + run_script(
         task,
         "linux/distribute_certificates.sh.j2",

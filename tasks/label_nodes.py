@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from nornir.core.task import Task
 
+from plugins.inventory.model import Role
 from plugins.kubernetes import ROLE_LABELS, SUPERUSER_CONFIG, node_hosts
 from plugins.steps import StepsResult
 from tasks.run_script import run_script
+
+SECONDS = 120
 
 
 def label_nodes(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
@@ -16,4 +19,7 @@ def label_nodes(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     labels = {
         label: [name for name in node_hosts(task, (role,)) if name in gathered] for role, label in ROLE_LABELS.items()
     }
-    return run_script(task, "linux/label_nodes.sh.j2", config=SUPERUSER_CONFIG, labels=labels)
+    windows = [name for name in node_hosts(task, (Role.WINDOWS,)) if name in gathered]
+    return run_script(
+        task, "linux/label_nodes.sh.j2", config=SUPERUSER_CONFIG, labels=labels, awaited=windows, seconds=SECONDS
+    )

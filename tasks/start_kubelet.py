@@ -1,4 +1,4 @@
-"""A Linux host becomes a node: its kubelet registers it."""
+"""A host becomes a node: its kubelet registers it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.kubernetes import CA, KUBELET_CONFIG, TLS, api_url, placement
 from plugins.steps import StepsResult
+from plugins.windows import CA as WINDOWS_CA
+from plugins.windows import FOLDER, LOGS, PKI, RESTARTS, pair
 from tasks.run_script import run_script
 
 SECONDS = 120
@@ -16,8 +18,13 @@ UNIT = "/etc/systemd/system/kubelet.service"
 
 
 def start_kubelet(task: Task) -> StepsResult:
-    """Start the kubelet with the host's own identity, and await that the API knows the node."""
+    """Start the kubelet with the host's own identity, and await that the API knows the node.
+
+    A Windows host has nothing to ask the API with: its node is awaited by label_nodes, on the master.
+    """
     settings, client, server = host_settings(task.host), placement("kubelet"), placement("kubelet-server")
+    if settings.role is Role.WINDOWS:
+        return _on_windows(task)
     files = ("/etc/kubernetes/kubelet.yaml", KUBELET_CONFIG, UNIT, "/usr/local/bin/kubelet", CA)
     return run_script(
         task,
@@ -36,4 +43,24 @@ def start_kubelet(task: Task) -> StepsResult:
         place=client,
         watched=(*files, client.certificate, client.key, server.certificate, server.key),
         seconds=SECONDS,
+    )
+
+
+def _on_windows(task: Task) -> StepsResult:
+    settings, client, server = host_settings(task.host), pair("kubelet"), pair("kubelet-server")
+    return run_script(
+        task,
+        "windows/start_kubelet.ps1.j2",
+        name=task.host.name,
+        address=settings.address,
+        fields=settings.kubelet,
+        folder=FOLDER,
+        logs=LOGS,
+        tls=PKI,
+        restarts=RESTARTS,
+        api_url=api_url(task),
+        authority=WINDOWS_CA,
+        user=f"system:node:{task.host.name}",
+        place=client,
+        pairs=(WINDOWS_CA, client.certificate, client.key, server.certificate, server.key),
     )

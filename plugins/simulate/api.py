@@ -13,6 +13,7 @@ import yaml
 
 from plugins.simulate.differences import unified
 from plugins.simulate.units import UnitFile, read_unit
+from plugins.simulate.windows.state import where
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
@@ -29,8 +30,7 @@ class NoAnswerError(Exception):
 
 def ask(host: SimulatedHost, config: str) -> SimulatedHost:
     """Give the master whose API answers a host with this kubeconfig. Raises NoAnswerError."""
-    files = host.state.files
-    document = yaml.safe_load(files.text(config) or "")
+    document = yaml.safe_load(_text(host, config))
     if document is None:
         raise NoAnswerError(f"error: stat {config}: no such file or directory")
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
@@ -42,12 +42,17 @@ def ask(host: SimulatedHost, config: str) -> SimulatedHost:
     options = unit_of(master, "kube-apiserver").options
     if not is_ready(master) or options.get("secure-port") != str(port):
         raise NoAnswerError(f"The connection to the server {place} was refused - did you specify the right host?")
-    missing = [user[key] for key in ("client-certificate", "client-key") if not files.text(user[key])]
+    missing = [user[key] for key in ("client-certificate", "client-key") if not _text(host, user[key])]
     if missing:
         raise NoAnswerError(f"error: unable to read client-cert {missing[0]}: no such file or directory")
-    if files.text(cluster["certificate-authority"]) != master.state.files.text(options["client-ca-file"]):
+    if _text(host, cluster["certificate-authority"]) != master.state.files.text(options["client-ca-file"]):
         raise NoAnswerError("Unable to connect to the server: tls: x509: certificate signed by unknown authority")
     return master
+
+
+def _text(host: SimulatedHost, path: str) -> str:
+    """Read a file of a host of either system."""
+    return host.state.files.text(path if host.state.windows is None else where(path)) or ""
 
 
 def unit_of(host: SimulatedHost, service: str) -> UnitFile:

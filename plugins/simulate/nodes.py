@@ -10,6 +10,7 @@ import yaml
 
 from plugins.simulate.api import NoAnswerError, Object, ask, key_of, token_of, unit_of
 from plugins.simulate.overlay import why_not_connected
+from plugins.simulate.windows.nodes import why_not_ready
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
@@ -52,6 +53,8 @@ def _info(host: SimulatedHost) -> Object:
 def condition(master: SimulatedHost, name: str) -> str:
     """Give a node's condition Ready, as STATUS REASON: MESSAGE."""
     host = master.world.hosts.get(name)
+    if host is not None and host.state.windows is not None:
+        return why_not_ready(host) or "True KubeletReady: kubelet is posting ready status"
     if host is None or not host.well("kubelet"):
         return "Unknown NodeStatusUnknown: Kubelet stopped posting node status."
     if not (_plugs_in_pods(host, master) and _plugs_in_pods(master, master)):

@@ -13,6 +13,7 @@ from plugins.simulate.effects import Effect, Part, Pause
 from plugins.simulate.nodes import available, condition, register_node
 from plugins.simulate.verbs_files import VERBS as FILES
 from plugins.simulate.vocabulary import AS_WANTED, ActFailedError, FreeVerb, Seen, StepVerb, Verb, needs
+from plugins.simulate.windows.nodes import register_nodes
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _node(wanted: str, other: str) -> Callable[..., Part]:
 def _why_not(play: Play, config: str, name: str, *, ready: bool) -> str:
     """Say in the API's words that a node is not there, or not ready; empty where it is."""
     register_node(play.host)
+    register_nodes(play.host)
     try:
         master = api.ask(play.host, config)
     except NoAnswerError as error:

@@ -25,6 +25,7 @@ CMDLETS = {
     "Get-Command": "CommandType Name ErrorAction",
     "Get-Content": "Encoding LiteralPath Tail",
     "Get-FileHash": "Algorithm LiteralPath",
+    "Get-HnsNetwork": "",
     "Get-Item": "Force LiteralPath",
     "Get-ItemProperty": "LiteralPath",
     "Get-MpPreference": "",

@@ -48,12 +48,15 @@ class WindowsState:
     scheduled: dict[str, str] = field(default_factory=dict)
     exclusions: list[str] = field(default_factory=list)
     """`KIND WHAT` of Defender."""
+    networks: dict[str, str] = field(default_factory=dict)
+    """Subnets of HNS' networks by name; they do not last."""
 
     def boot(self, tick: int) -> None:
         """Come up again: features that waited for it are there, services that start by themselves run."""
         self.features = {
             name: "Enabled" if state == "EnablePending" else state for name, state in self.features.items()
         }
+        self.networks = {}
         for service in self.services.values():
             service.state = "Running" if service.start == "Auto" else "Stopped"
             service.since = tick

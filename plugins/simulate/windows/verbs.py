@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from plugins.simulate.vocabulary import Verb
-from plugins.simulate.windows import facts, verbs_downloads, verbs_files, verbs_services, verbs_system
+from plugins.simulate.windows import facts, verbs_downloads, verbs_files, verbs_overlay, verbs_services, verbs_system
 
 VERBS: dict[str, Verb] = {
     **verbs_files.VERBS,
     **verbs_downloads.VERBS,
     **verbs_services.VERBS,
     **verbs_system.VERBS,
+    **verbs_overlay.VERBS,
     **facts.VERBS,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugins.simulate.vocabulary import AS_WANTED, ActFailedError, Seen, StepVerb, Verb
+from plugins.simulate.windows.nodes import missing_program
 from plugins.simulate.windows.state import Service, WindowsState
 from plugins.simulate.windows.verbs_files import at
 
@@ -20,6 +21,9 @@ def _windows(play: Play) -> WindowsState:
 
 
 def _start(play: Play, name: str) -> None:
+    service = _windows(play).services.get(name)
+    if service is not None and (program := missing_program(play.host, service.command)):
+        raise ActFailedError(f"Service '{name} ({name})' cannot be started: {program} cannot be found")
     try:
         _windows(play).start(name, play.host.state.next_tick())
     except KeyError as missing:

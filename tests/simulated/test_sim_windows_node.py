@@ -1,0 +1,141 @@
+"""Simulated Windows hosts become nodes of the same cluster as Linux hosts, in the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+from simulating import Simulate, Simulated
+
+from plugins.simulate.state import lasting
+
+MIRROR = ("--mirror", "http://mirror.simulated")
+NODE = ("features", "protection", "certificates", "artifacts", "runtime", "kubelet", "hybrid-overlay")
+
+
+def bootstrap(hosts: Simulated, tmp_path: Path, *words: str, expect: int = 0) -> tuple[dict, str]:
+    """Bootstrap all hosts; give the report's hosts, and all that was printed."""
+    file = tmp_path / "report.json"
+    done = hosts.command("runbooks.bootstrap", *words, "--report", str(file))
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(file.read_text())["hosts"], done.stdout + done.stderr
+
+
+def stages(host: dict) -> dict[str, str]:
+    return {stage["name"]: stage["status"] for stage in host["stages"]}
+
+
+def file_of(hosts: Simulated, path: str) -> dict:
+    return hosts.state("windows-1")["files"]["entries"][path]
+
+
+def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> None:
+    """Dry run, run, run again: what would change, changes, and then nothing does; the API knows the node."""
+    hosts = simulated(count=1, windows=1)
+    bare = lasting(hosts.state("windows-1"))
+    found, _ = bootstrap(hosts, tmp_path, *MIRROR, "--dry-run")
+    would = stages(found["windows-1"])
+    assert would.pop("hybrid-overlay") == "skipped", "there is no node yet that it could write on"
+    assert set(would.values()) == {"ok", "would-change"}
+    assert lasting(hosts.state("windows-1")) == bare
+    found, text = bootstrap(hosts, tmp_path, *MIRROR)
+    assert {stage: stages(found["windows-1"])[stage] for stage in NODE} == dict.fromkeys(NODE, "changed"), text
+    node = hosts.state("master-1")["objects"]["Node /windows-1"]
+    assert node["metadata"]["labels"]["kubernetes.io/os"] == "windows"
+    assert node["metadata"]["labels"]["node-role.kubernetes.io/windows-worker"] == ""
+    assert node["spec"]["taints"] == [{"key": "os", "value": "Windows", "effect": "NoSchedule"}]
+    services = hosts.state("windows-1")["windows"]["services"]
+    assert services["kubelet"]["depends"] == ["containerd"]
+    assert services["hybrid-overlay-node"]["depends"] == ["kubelet"]
+    assert {services[name]["state"] for name in ("containerd", "kubelet", "hybrid-overlay-node")} == {"Running"}
+    assert stages(found["master-1"])["windows-ready"] == "ok"
+    for again in ((), ("--dry-run",)):
+        found, _ = bootstrap(hosts, tmp_path, *MIRROR, *again)
+        assert {host["status"] for host in found.values()} == {"ok"}
+
+
+def test_what_the_node_is_given(simulated: Simulate, tmp_path: Path) -> None:
+    """Its own keys, protected, and no authority's; configuration that a YAML parser reads; nothing secret elsewhere."""
+    hosts = simulated(count=1, windows=1)
+    _, text = bootstrap(hosts, tmp_path, *MIRROR)
+    entries = hosts.state("windows-1")["files"]["entries"]
+    keys = {path for path in entries if path.startswith("/c:/k/pki/") and path.endswith("-key.pem")}
+    assert keys == {f"/c:/k/pki/{leaf}-key.pem" for leaf in ("kubelet", "kubelet-server", "kube-proxy", "ovn-node")}
+    for path in keys:
+        assert entries[path]["mode"] == "protected"
+        line = entries[path]["content"].splitlines()[1]
+        said = [file.read_text() for file in (hosts.state_folder / "logs").rglob("*") if file.is_file()]
+        assert not [each for each in (*said, text) if line in each]
+    assert entries["/c:/k"]["mode"] == "protected"
+    assert entries["/c:/k/pki/ca.pem"]["content"].startswith("-----BEGIN CERTIFICATE-----")
+    kubelet = yaml.safe_load(entries["/c:/k/kubelet.yaml"]["content"])
+    assert kubelet["authentication"]["x509"]["clientCAFile"] == r"C:\k\pki\ca.pem"
+    assert kubelet["containerRuntimeEndpoint"].startswith("npipe:")
+    user = yaml.safe_load(entries["/c:/k/kubelet.kubeconfig"]["content"])["users"][0]
+    assert user["name"] == "system:node:windows-1"
+    assert user["user"]["client-key"] == r"C:\k\pki\kubelet-key.pem"
+    network = json.loads(entries["/c:/k/cni/config/cni.conf"]["content"])
+    assert network["name"] in hosts.state("windows-1")["windows"]["networks"]
+    assert network["ipam"]["subnet"] == hosts.state("windows-1")["windows"]["networks"][network["name"]]
+    assert network["policies"][2]["value"]["Settings"] == {"ProviderAddress": hosts.state("windows-1")["address"]}
+    assert not [path for path in entries if path.endswith(".part")]
+
+
+def test_a_changed_setting_restarts_the_kubelet(simulated: Simulate, tmp_path: Path) -> None:
+    """Its file changes, and what Windows stops together with it is started again in the same run."""
+    hosts = simulated(count=1, windows=1)
+    bootstrap(hosts, tmp_path, *MIRROR)
+    groups = hosts.inventory / "groups.yaml"
+    content = yaml.safe_load(groups.read_text())
+    content["windows"]["data"]["kubelet"] = {"maxPods": 50}
+    groups.write_text(yaml.safe_dump(content))
+    found, _ = bootstrap(hosts, tmp_path, *MIRROR)
+    changed = {
+        step["name"] for stage in found["windows-1"]["stages"] for step in stage["steps"] if step["status"] == "changed"
+    }
+    again = "service hybrid-overlay-node automatic running"
+    assert changed == {r"file C:\k\kubelet.yaml", "restart kubelet on change", again}
+
+
+def test_the_first_network_may_take_the_connection_down(simulated: Simulate, tmp_path: Path) -> None:
+    """The script is run again over a new connection, and what changed before the cut is not forgotten."""
+    fault = "windows-1:hybrid-overlay/service:cut:times=1"
+    hosts = simulated(count=1, windows=1, faults=(fault,))
+    found, text = bootstrap(hosts, tmp_path, *MIRROR)
+    steps = {step["name"]: step["status"] for stage in found["windows-1"]["stages"] for step in stage["steps"]}
+    assert stages(found["windows-1"])["hybrid-overlay"] == "changed", text
+    assert "failed" not in steps.values()
+    assert steps["overlay network OVNKubernetesHybridOverlayNetwork"] == "ok"
+    assert steps["service hybrid-overlay-node defined"] == "changed"
+
+
+def test_an_overlay_that_never_comes_fails_with_its_reason(simulated: Simulate, tmp_path: Path) -> None:
+    """And no CNI configuration is written that would make the node look ready."""
+    hosts = simulated(count=1, windows=1, faults=("windows-1:hybrid-overlay/overlay_network:fail:output=no subnet",))
+    found, text = bootstrap(hosts, tmp_path, *MIRROR, expect=1)
+    assert stages(found["windows-1"])["hybrid-overlay"] == "failed"
+    assert "no subnet" in text
+    assert "/c:/k/cni/config/cni.conf" not in hosts.state("windows-1")["files"]["entries"]
+    assert stages(found["master-1"])["windows-ready"] == "ok", "nothing of Windows is left to await"
+
+
+def test_a_download_that_is_published_nowhere_stops_windows_hosts_alone(simulated: Simulate, tmp_path: Path) -> None:
+    """Without a mirror the Windows host says what is missing and where to put it; Linux hosts go on."""
+    hosts = simulated(count=2, windows=1)
+    found, text = bootstrap(hosts, tmp_path, expect=1)
+    assert {name: host["status"] for name, host in found.items()} == {
+        "master-1": "changed",
+        "linux-1": "changed",
+        "windows-1": "failed",
+    }
+    assert "hybrid-overlay-node.exe" in text
+    assert "provided/hybrid-overlay-node.exe" in text
+
+
+def test_a_mirrors_folder_is_not_carried_over_winrm(simulated: Simulate, tmp_path: Path) -> None:
+    """The failure says how the host can have it."""
+    hosts = simulated(count=1, windows=1)
+    (tmp_path / "mirror").mkdir()
+    _, text = bootstrap(hosts, tmp_path, "--mirror", str(tmp_path / "mirror"), "--role", "windows", expect=1)
+    assert "serve the folder over HTTP" in " ".join(text.split())
