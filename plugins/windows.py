@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugins.inventory.model import ClusterSettings
 from plugins.kubernetes import Placement
 
 FOLDER = r"C:\k"
@@ -17,12 +18,6 @@ CONTAINERS = "Containers"
 
 KUBELET, KUBE_PROXY, HYBRID_OVERLAY, CONTAINERD = "kubelet", "kube-proxy", "hybrid-overlay-node", "containerd"
 
-
-def pair(leaf: str) -> Placement:
-    """Say where the certificate and the key of one row of the table go."""
-    return Placement(rf"{PKI}\{leaf}.pem", rf"{PKI}\{leaf}-key.pem", "")
-
-
 OVERLAY = "OVNKubernetesHybridOverlayNetwork"
 """The network that hybrid-overlay-node makes; the CNI configuration has to have the same name."""
 FOREIGN_RUNTIMES = ("docker",)
@@ -32,18 +27,24 @@ EXCLUDED = (
     ("process", rf"{FOLDER}\containerd\containerd-shim-runhcs-v1.exe"),
     ("path", r"C:\ProgramData\containerd"),
 )
-VXLAN_PORT = 4789  # UDP; IANA's, RFC 7348
-# What a node serves, and the service whose it is.
-SERVED = {
-    "tcp 10250": KUBELET,
-    "tcp 10256": KUBE_PROXY,  # health
-    f"udp {VXLAN_PORT}": HYBRID_OVERLAY,
-}
-# Name, protocol and port of what the firewall lets in.
-FIREWALL = (
-    ("ovn-runbooks-kubelet", "TCP", "10250"),
-    ("ovn-runbooks-kube-proxy-health", "TCP", "10256"),
-    ("ovn-runbooks-vxlan", "UDP", str(VXLAN_PORT)),
-    ("ovn-runbooks-node-ports-tcp", "TCP", "30000-32767"),
-    ("ovn-runbooks-node-ports-udp", "UDP", "30000-32767"),
-)
+
+
+def pair(leaf: str) -> Placement:
+    """Say where the certificate and the key of one row of the table go."""
+    return Placement(rf"{PKI}\{leaf}.pem", rf"{PKI}\{leaf}-key.pem", "")
+
+
+def served(cluster: ClusterSettings) -> dict[str, str]:
+    """Name the ports that a node serves, and the service whose each is."""
+    return {"tcp 10250": KUBELET, "tcp 10256": KUBE_PROXY, f"udp {cluster.vxlan_port}": HYBRID_OVERLAY}
+
+
+def let_in(cluster: ClusterSettings) -> tuple[tuple[str, str, str], ...]:
+    """Give name, protocol and port of what the firewall lets in; 10256 is kube-proxy's health."""
+    return (
+        ("ovn-runbooks-kubelet", "TCP", "10250"),
+        ("ovn-runbooks-kube-proxy-health", "TCP", "10256"),
+        ("ovn-runbooks-vxlan", "UDP", str(cluster.vxlan_port)),
+        ("ovn-runbooks-node-ports-tcp", "TCP", "30000-32767"),
+        ("ovn-runbooks-node-ports-udp", "UDP", "30000-32767"),
+    )

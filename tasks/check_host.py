@@ -20,7 +20,7 @@ from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.steps import Status, Step, StepsResult
-from plugins.windows import CONTAINERD, CONTAINERS, FOREIGN_RUNTIMES, SERVED
+from plugins.windows import CONTAINERD, CONTAINERS, FOREIGN_RUNTIMES, served
 from tasks.run_script import run_script
 
 LISTEN_SECONDS = 300  # until every other host has got through its own preflight, and probed
@@ -66,8 +66,8 @@ def _look_at_linux(task: Task, expected: Expected) -> tuple[StepsResult, dict[st
     return result, {"listen_token": token}
 
 
-def _look_at_windows(task: Task, _: Expected) -> tuple[StepsResult, dict[str, str]]:
-    services = dict.fromkeys((*SERVED.values(), CONTAINERD, *FOREIGN_RUNTIMES))
+def _look_at_windows(task: Task, expected: Expected) -> tuple[StepsResult, dict[str, str]]:
+    services = dict.fromkeys((*served(expected.cluster).values(), CONTAINERD, *FOREIGN_RUNTIMES))
     result = run_script(task, "windows/check_host.ps1.j2", features=(CONTAINERS,), services=tuple(services))
     return result, {"system_id": ""}
 

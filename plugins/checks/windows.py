@@ -9,7 +9,7 @@ from plugins.checks.expected import POD_MTU, Expected, tunnel_nic
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.inventory.fields import DNS_NAME
-from plugins.windows import CONTAINERD, CONTAINERS, FOLDER, FOREIGN_RUNTIMES, SERVED
+from plugins.windows import CONTAINERD, CONTAINERS, FOLDER, FOREIGN_RUNTIMES, served
 from plugins.words import listed
 
 LONGEST_NAME = 15  # characters; NetBIOS
@@ -119,12 +119,13 @@ def mtu(facts: HostFacts, _: Expected) -> Verdict | None:
     return None if found is None else (ok if found.mtu >= LEAST_MTU else failed)(found.mtu)
 
 
-def ports(facts: HostFacts, _: Expected) -> Verdict:
+def ports(facts: HostFacts, expected: Expected) -> Verdict:
     """What the node will listen on is free, or its own service's already."""
     listening = facts.may_be_empty("listening").splitlines()
     services = facts.pairs("services")
-    taken = [port for port in SERVED if port in listening]
-    strange = [port for port in taken if not services.get(SERVED[port], "-").startswith("Running ")]
+    wanted = served(expected.cluster)
+    taken = [port for port in wanted if port in listening]
+    strange = [port for port in taken if not services.get(wanted[port], "-").startswith("Running ")]
     if strange:
         todo = f"stop what listens on {', '.join(strange)} (Get-NetTCPConnection -State Listen, Get-NetUDPEndpoint)"
         return failed(f"in use: {', '.join(strange)}", todo=todo)
@@ -200,7 +201,7 @@ WINDOWS_RULES: tuple[Rule[Expected], ...] = (
     ),
     Rule(
         "port-in-use",
-        f"{', '.join(SERVED)} free, or the node's own",
+        "the ports of the kubelet, kube-proxy and the tunnels free, or the node's own",
         "stop what listens there",
         ports,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -133,6 +134,16 @@ def test_what_does_no_harm_is_a_note(check: str, facts: dict[str, str], seen: st
     assert found.status is Grade.NOTE
     assert found.seen.startswith(seen)
     assert "a note only" in found.step().message
+
+
+def test_the_tunnels_port_is_the_clusters() -> None:
+    """Another port is looked at where the cluster has another one."""
+    other = expected()
+    facts = HostFacts(GOOD | {"listening": "udp 9898"})
+    assert next(check for check in judge_all(WINDOWS_RULES, facts, other) if check.id == "port-in-use").seen == "free"
+    other = replace(other, cluster=other.cluster.model_copy(update={"vxlan_port": 9898}))
+    found = next(check for check in judge_all(WINDOWS_RULES, facts, other) if check.id == "port-in-use")
+    assert (found.status, found.seen) == (Grade.FAILED, "in use: udp 9898")
 
 
 def test_an_old_build_says_which_update_to_install() -> None:
