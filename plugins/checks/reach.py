@@ -90,7 +90,9 @@ def plan(cluster: Cluster, ports: Ports) -> Reach:
         master=tuple(_probe(master, port) for master in masters for port in ports.master if not me.master),
         tunnels=tunnels,
         full=tuple(_full(me, probe) for probe in tunnels if not probe.reason),
-        nodes=tuple(_probe(other, port) for other in cluster.others for port in ports.node if me.master),
+        nodes=tuple(
+            _probe(other, port) for other in cluster.others for port in ports.node if me.master and other.listens
+        ),
     )
 
 
