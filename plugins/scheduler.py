@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Container
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -19,6 +20,7 @@ from nornir.core.task import AggregatedResult, MultiResult, Task
 from plugins.connections import close_shell
 from plugins.context import RunContext
 from plugins.errors import HostError, RunbookError, UnreachableError
+from plugins.gathered import Gathered
 from plugins.graph import Blocked, Graph, Pair
 from plugins.inventory import host_settings
 from plugins.looks import Looks
@@ -36,7 +38,7 @@ class Outcome:
     """What all pairs came to: results for the reader by pair, and the tasks' own results by stage and host."""
 
     stages: dict[Pair, StageResult] = field(default_factory=dict)
-    gathered: dict[str, dict[str, StepsResult]] = field(default_factory=dict)
+    gathered: dict[str, Gathered] = field(default_factory=dict)
 
 
 class Scheduler:
@@ -66,6 +68,8 @@ class Scheduler:
     def run(self) -> Outcome:
         """Run everything; on KeyboardInterrupt what is settled so far stands in `outcome`."""
         running: dict[Future[_Attempt], Pair] = {}
+        # concurrent.futures.wait() would go through all that run each time that one of them ends.
+        ended: SimpleQueue[Future[_Attempt]] = SimpleQueue()
         while not self._graph.finished:
             if self._context.stop.is_set():
                 raise KeyboardInterrupt
@@ -74,12 +78,16 @@ class Scheduler:
                     self._settle(pair, StageResult(pair.stage, StageStatus.SKIPPED, message=reason))
                     continue
                 self._stage_started(pair)
-                running[self._executor.submit(self._attempt, pair)] = pair
+                future = self._executor.submit(self._attempt, pair)
+                running[future] = pair
+                future.add_done_callback(ended.put)
             if not running:
                 continue
-            for future in wait(running, timeout=TICK, return_when=FIRST_COMPLETED).done:
-                pair = running.pop(future)
-                self._take_in(pair, future.result())
+            try:
+                future = ended.get(timeout=TICK)
+            except Empty:
+                continue
+            self._take_in(running.pop(future), future.result())
         return self.outcome
 
     def run_only(self, pairs: set[Pair], executor: Executor) -> None:
@@ -132,7 +140,7 @@ class Scheduler:
     def _run_task(self, stage: Stage, host: str, *, dry_run: bool) -> MultiResult:
         parameters: dict[str, Any] = {}
         if stage.gathers:
-            parameters["gathered"] = dict(self.outcome.gathered.get(stage.gathers, {}))
+            parameters["gathered"] = self.outcome.gathered.get(stage.gathers) or Gathered()
         heard = _Heard()
         task = Task(
             stage.task,
@@ -153,7 +161,7 @@ class Scheduler:
     def _take_in(self, pair: Pair, attempt: _Attempt) -> None:
         first = attempt.multi[0]
         if isinstance(first, StepsResult) and not attempt.result.status.bad:
-            self.outcome.gathered.setdefault(pair.stage, {})[pair.host] = first
+            self.outcome.gathered.setdefault(pair.stage, Gathered())[pair.host] = first
         self._aggregated.setdefault(pair.stage, AggregatedResult(pair.stage))[pair.host] = attempt.multi
         result = attempt.result
         if result.status.bad:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from nornir.core.task import Task
 
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
+from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.expected import GENEVE_PORT, KUBELET_PORT
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import REMEDY, judge_all
 from plugins.checks.reach import REACH_RULES, Ports, expected_probes, plan
+from plugins.checks.ring import Cluster, Member, Ring
 from plugins.context import context_of
+from plugins.gathered import Gathered
 from plugins.inventory import host_settings
 from plugins.inventory.model import ClusterSettings, Role
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
 
-def check_network(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
+def check_network(task: Task, gathered: Gathered) -> StepsResult:
     """Judge this host against the others of `gathered` (results of check_host), and probe master and neighbours.
 
     Only hosts whose preflight went well are compared and probed; those that do not listen, which Windows hosts do not,
     are compared alone. The listener that check_host started here ends when all others have probed it, or by itself.
     """
-    ring = Ring(_members(task, gathered))
-    me = next((member for member in ring.members if member.name == task.host.name), None)
+    ring = gathered.once("ring", lambda: Ring(_members(task, gathered)))
+    me = ring.named.get(task.host.name)
     if me is None:
         message = "seen no preflight of this host; wanted one to compare with; a note only: run preflight, too"
         return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
@@ -60,7 +60,7 @@ def _ports(settings: ClusterSettings) -> Ports:
     return Ports((*databases, f"tcp:{settings.api_port}"), tunnel, (KUBELET_PORT,))
 
 
-def _members(task: Task, gathered: Mapping[str, StepsResult]) -> tuple[Member, ...]:
+def _members(task: Task, gathered: Gathered) -> tuple[Member, ...]:
     """Give the gathered hosts in the inventory's order, which is the order of the ring."""
     members = []
     for name, host in task.nornir.inventory.hosts.items():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from plugins.checks.facts import HostFacts
 from plugins.steps import Step
@@ -59,10 +58,6 @@ def clock_facts(asked: float, answered: float, steps: Sequence[Step]) -> dict[st
 
 def offset(facts: HostFacts) -> Offset:
     """Read a host's offset out of its facts, with those of clock_facts among them."""
-    return _offset(*(facts.number(name) for name in ("clock", "clock_earliest", "clock_latest")))
-
-
-@lru_cache(maxsize=4096)  # every host compares its clock with everybody's
-def _offset(clock: int, earliest: int, latest: int) -> Offset:
+    clock, earliest, latest = (facts.number(name) for name in ("clock", "clock_earliest", "clock_latest"))
     # The last instants of a step fall after the clock was read.
     return Offset(clock - max(earliest, latest), clock - min(earliest, latest))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from plugins.checks.certificates import judge_pair, read_certificate
@@ -83,10 +85,11 @@ def registered(facts: HostFacts, overlay: Overlay) -> Verdict | None:
     del facts
     if overlay.master is None:
         return note("the master was not inspected", todo="select the master, too")
-    have = _chassis(overlay.master)
+    found = _chassis(overlay.master)
+    have = found.addresses
     mine, address = overlay.chassis[overlay.settings.name], str(overlay.settings.address)
     wanted = f"{mine} with {overlay.cluster.encapsulation} to {address}"
-    others = sorted(name for name, addresses in have.items() if name != mine and address in addresses)
+    others = sorted(found.names.get(address, set()) - {mine})
     # The database has each address once: whoever has it keeps this chassis out.
     taken = f", and {address} is that of {listed(others, 3)}" if others else ""
     if address not in have.get(mine, ()):
@@ -98,25 +101,27 @@ def strangers(facts: HostFacts, overlay: Overlay) -> Verdict | None:
     """On the master: no chassis that the inventory does not know."""
     if overlay.settings.role is not Role.MASTER:
         return None
-    unknown = sorted(set(_chassis(facts)) - set(overlay.chassis.values()))
-    return note(listed(unknown, 5)) if unknown else ok(f"{len(_chassis(facts))} chassis, all known")
+    have = _chassis(facts).addresses
+    unknown = sorted(set(have) - set(overlay.chassis.values()))
+    return note(listed(unknown, 5)) if unknown else ok(f"{len(have)} chassis, all known")
 
 
 def tunnels(facts: HostFacts, overlay: Overlay) -> Verdict:
     """There is a tunnel without error to every other chassis that the southbound database has."""
     if overlay.master is None:
         return note("the master was not inspected, so the other ends are not known", todo="select the master, too")
-    mine = str(overlay.settings.address)
-    wanted = {ip for addresses in _chassis(overlay.master).values() for ip in addresses} - {mine}
+    wanted = _chassis(overlay.master).names.keys() - {str(overlay.settings.address)}
     _switch(facts)
     have = {}
     for row in rows(facts.text("tunnels"), "tunnels"):
         error = str(row["error"] or "") or ("" if row["ofport"] not in {-1, None} else "no port")
         have[str(dict(row["options"]).get("remote_ip", ""))] = error
+    missing, broken = sorted(wanted - have.keys()), {ip: error for ip, error in have.items() if error and ip in wanted}
+    if not missing and not broken:
+        return ok(f"{len(wanted)} tunnels")
     names = {str(address): name for name, address in overlay.addresses.items()}
-    bad = [f"none to {names.get(ip, ip)}" for ip in sorted(wanted - set(have))]
-    bad += [f"{names.get(ip, ip)}: {error}" for ip, error in have.items() if error and ip in wanted]
-    return failed(listed(bad, 8)) if bad else ok(f"{len(wanted)} tunnels")
+    bad = [f"none to {names.get(ip, ip)}" for ip in missing]
+    return failed(listed([*bad, *(f"{names.get(ip, ip)}: {error}" for ip, error in broken.items())], 8))
 
 
 def certificate(facts: HostFacts, overlay: Overlay) -> Verdict:
@@ -159,13 +164,28 @@ def _switch(facts: HostFacts) -> dict[str, str]:
     return {str(key): str(value) for key, value in dict(found[0]["external_ids"]).items()} if found else {}
 
 
-def _chassis(facts: HostFacts) -> dict[str, set[str]]:
+@dataclass(frozen=True)
+class _Chassis:
+    """The southbound database's chassis: the addresses of each, and whose each address is."""
+
+    addresses: Mapping[str, set[str]]
+    names: Mapping[str, set[str]]
+
+
+def _chassis(facts: HostFacts) -> _Chassis:
     if error := facts.texts.get("chassis_error"):
         raise ValueError(f"the southbound database says: {error}")
-    have: dict[str, set[str]] = {}
-    for row in rows(facts.text("chassis"), "chassis"):
-        have.setdefault(str(row["chassis_name"]), set()).add(str(row["ip"]))
-    return have
+    return _read_chassis(facts.text("chassis"))
+
+
+@lru_cache(maxsize=2)  # every host is judged by the master's
+def _read_chassis(text: str) -> _Chassis:
+    found = _Chassis(defaultdict(set), defaultdict(set))
+    for row in rows(text, "chassis"):
+        name, address = str(row["chassis_name"]), str(row["ip"])
+        found.addresses[name].add(address)
+        found.names[address].add(name)
+    return found
 
 
 _AGAIN = "python -m runbooks.task {} --host NAME"

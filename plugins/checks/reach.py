@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from plugins.checks.cluster import Cluster, Member
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
+from plugins.checks.ring import Cluster, Member
 from plugins.words import listed
 
 

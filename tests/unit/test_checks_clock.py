@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.checks.clock import HERE, SECOND, Offset, clock_facts, offset
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
+from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
+from plugins.checks.ring import Cluster, Member, Ring
 from plugins.steps import Status, Step
 
 NOW = 1_800_000_000

@@ -6,9 +6,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plugins.checks.cluster import COMPARE_RULES, Cluster, Member, Ring
+from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
+from plugins.checks.ring import Cluster, Member, Ring
 
 
 def member(number: int, **changes: str | None) -> Member:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.checks.cluster import Cluster, Member, Ring
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Check, Grade, judge_all
 from plugins.checks.reach import REACH_RULES, Ports, Reach, expected_probes, plan
+from plugins.checks.ring import Cluster, Member, Ring
 
 MASTER, TUNNEL, NODE = ("tcp:6641", "tcp:6642", "tcp:6443"), "udp:6081", "tcp:10250"
 PORTS = Ports(MASTER, TUNNEL, (NODE,))

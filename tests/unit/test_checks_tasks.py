@@ -14,6 +14,7 @@ from nornir.core.task import Task
 from plugins.connections import close_shell
 from plugins.connections.memory import simulated_hosts
 from plugins.context import RunContext, attach
+from plugins.gathered import Gathered
 from plugins.releases import load_release
 from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.in_memory import MemoryHosts
@@ -47,14 +48,14 @@ class Preflight:
         """Run check_host."""
         return self._run(check_host, "preflight", host, dry_run)
 
-    def compare(self, host: str, gathered: dict[str, StepsResult], dry_run: bool = False) -> StepsResult:
+    def compare(self, host: str, gathered: Gathered, dry_run: bool = False) -> StepsResult:
         """Run check_network."""
         return self._run(check_network, "network-checks", host, dry_run, gathered=gathered)
 
     def both(self, *selected: str) -> dict[str, StepsResult]:
         """Run check_host on all, then check_network on all, with the results that did not fail."""
         names = selected or tuple(self.nornir.inventory.hosts)
-        gathered = {name: result for name in names if not (result := self.check(name)).failed}
+        gathered = Gathered({name: result for name in names if not (result := self.check(name)).failed})
         return {name: self.compare(name, gathered) for name in names}
 
     def _run(
@@ -119,7 +120,7 @@ def test_a_dry_run_looks_just_the_same(preflight: Callable[..., Preflight]) -> N
     run = preflight()
     real, dry = run.check("linux-1"), run.check("linux-1", dry_run=True)
     assert [(step.name, step.status) for step in real.steps] == [(step.name, step.status) for step in dry.steps]
-    gathered = {name: run.check(name, dry_run=True) for name in run.nornir.inventory.hosts}
+    gathered = Gathered({name: run.check(name, dry_run=True) for name in run.nornir.inventory.hosts})
     assert not failed(run.compare("linux-1", gathered, dry_run=True))
 
 
