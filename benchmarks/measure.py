@@ -8,53 +8,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
 
 from benchmarks.local_hosts import LocalHost
+from benchmarks.looks import LOOKS
 from benchmarks.project_copy import environment
 from plugins.errors import RunbookError
 
-LOOKS = 40
 MINIMAL = Path(__file__).with_name("minimal.sh")
 _LIMIT = 120.0  # seconds for one run
 _ANSWER = re.compile(r"run (\d+) ([0-9.e-]+)\n")  # a line of warm.py: exit status, seconds
-
-
-@dataclass
-class Seconds:
-    """What was measured with one number of hosts, in seconds of wall time, in the order of measuring."""
-
-    hosts: int
-    process: list[float] = field(default_factory=list)
-    """Ours, from the start of Python to its end."""
-    run: list[float] = field(default_factory=list)
-    """Ours again, in a process that has made the same run before."""
-    ssh: list[float] = field(default_factory=list)
-    """ssh HOST bash -s, to all hosts at once."""
-
-    def ratio(self, ours: Sequence[float]) -> float:
-        """Give how many times as long as plain ssh ours takes: median by median."""
-        return median(ours) / median(self.ssh)
-
-
-def measure(project: Path, hosts: Sequence[LocalHost], repeat: int) -> Seconds:
-    """Prepare the hosts, then time ours and plain ssh in turns; RunbookError when a run is not as it should be."""
-    seconds = Seconds(len(hosts))
-    inventory = hosts[0].folder / "inventory"
-    run_once(project, inventory)
-    check_nothing_to_do(project, inventory, hosts)
-    with _warm(project, inventory) as warm:
-        for turn in range(repeat + 1):
-            ours, raw, again = run_once(project, inventory), plain_ssh(hosts), _ask(warm)
-            if turn:  # the first one fills caches
-                seconds.process.append(ours)
-                seconds.ssh.append(raw)
-                seconds.run.append(again)
-    check_nothing_to_do(project, inventory, hosts)
-    return seconds
 
 
 def run_once(project: Path, inventory: Path, *more: str) -> float:
@@ -103,7 +67,8 @@ def plain_ssh(hosts: Sequence[LocalHost]) -> float:
 
 
 @contextlib.contextmanager
-def _warm(project: Path, inventory: Path) -> Iterator[subprocess.Popen[str]]:
+def warm(project: Path, inventory: Path) -> Iterator[Callable[[], float]]:
+    """Lend a function that makes our run in a process that has made it before."""
     command = [sys.executable, "-m", "benchmarks.warm", str(inventory)]
     process = subprocess.Popen(
         command,
@@ -115,20 +80,20 @@ def _warm(project: Path, inventory: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
     )
     try:
-        yield process
+        yield lambda: _ask(process)
     finally:
         process.kill()
         process.communicate()
 
 
-def _ask(warm: subprocess.Popen[str]) -> float:
+def _ask(process: subprocess.Popen[str]) -> float:
     """Have the warm process make a run, and give its seconds."""
-    assert warm.stdin is not None
-    assert warm.stderr is not None
-    warm.stdin.write("\n")
-    warm.stdin.flush()
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
     said: list[str] = []
-    for line in warm.stderr:
+    for line in process.stderr:
         if answer := _ANSWER.fullmatch(line):
             if answer[1] == "0":
                 return float(answer[2])

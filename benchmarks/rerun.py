@@ -1,99 +1,30 @@
-"""What a re-run with nothing to change costs against plain ssh: `python -m benchmarks.rerun`."""
+"""What a re-run with nothing to change costs, ours and others': `python -m benchmarks.rerun`."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import signal
-import subprocess
+import contextlib
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from benchmarks.local_hosts import check_machine, local_hosts
-from benchmarks.measure import LOOKS, Seconds, measure
+from benchmarks import peers
+from benchmarks.local_hosts import LocalHost, check_machine, local_hosts
+from benchmarks.looks import LOOKS
+from benchmarks.measure import check_nothing_to_do, plain_ssh, run_once, warm
 from benchmarks.project_copy import copy_project
-from plugins.errors import RunbookError, UsageError
+from benchmarks.report import aligned, command, document, spread, this_machine, write
+from benchmarks.turns import PLAIN, Side, Turns, in_turns
 
-SCHEMA_VERSION = 1
-INTERRUPTED = 130
 MOST_HOSTS = 200
+OURS, WARM, MITOGEN, PYINFRA, ANSIBLE = "ours", "ours, warm", "Ansible + mitogen", "pyinfra", "Ansible"
+PEERS = {"mitogen": MITOGEN, "pyinfra": PYINFRA, "ansible": ANSIBLE}
 WHAT = """Compare a re-run of one task of forty looks, with nothing to change, with `ssh HOST bash -s` and a script
-written by hand that makes the same looks."""
-HOW = """Starts SSH servers of its own on loopback addresses (root, openssh-server) and takes them away again. Both
-sides look at the same hosts in turns, so that whatever else the machine does meets both."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where it was measured; `load` is the number of runnable processes over the last minute, before the start."""
-
-    cores: int
-    load: float
-    kernel: str
-    python: str
-    openssh: str
-
-
-def this_machine() -> Machine:
-    """Look at the machine."""
-    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
-    cores = len(os.sched_getaffinity(0))
-    return Machine(cores, os.getloadavg()[0], platform.release(), platform.python_version(), said)
-
-
-def compare(counts: list[int], repeat: int) -> list[Seconds]:
-    """Measure with each number of hosts, each time with fresh servers and a fresh folder."""
-    results = []
-    for count in counts:
-        with tempfile.TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
-            folder = Path(name)
-            project = copy_project(folder)
-            with local_hosts(folder, count) as hosts:
-                results.append(measure(project, hosts, repeat))
-    return results
-
-
-_HEAD = ("hosts", "ours", "without start-up", "plain ssh", "ratio", "ratio without start-up")
-
-
-def table(results: list[Seconds]) -> str:
-    """Medians in milliseconds, with the fastest and the slowest in brackets, and the two ratios."""
-
-    def cell(values: list[float]) -> str:
-        low, middle, high = (round(1000 * value) for value in (min(values), median(values), max(values)))
-        return f"{middle} ms ({low}-{high})"
-
-    rows = [_HEAD] + [
-        (
-            str(each.hosts),
-            cell(each.process),
-            cell(each.run),
-            cell(each.ssh),
-            f"{each.ratio(each.process):.2f}",
-            f"{each.ratio(each.run):.2f}",
-        )
-        for each in results
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def document(machine: Machine, repeat: int, results: list[Seconds]) -> dict[str, Any]:
-    """Give the result as data: every measurement, in seconds, beside the ratios."""
-    measured = [
-        asdict(each) | {"ratio_process": each.ratio(each.process), "ratio_run": each.ratio(each.run)}
-        for each in results
-    ]
-    head = {"version": SCHEMA_VERSION, "benchmark": "rerun", "looks": LOOKS, "repeat": repeat}
-    return head | {"machine": asdict(machine), "results": measured}
+written by hand that makes the same looks, and with other tools."""
+HOW = """Starts SSH servers of its own on loopback addresses (root, openssh-server) and takes them away again. All
+sides look at the same hosts in turns, so that whatever else the machine does meets all of them. Other tools are
+installed into a virtual environment of their own, with pip."""
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -101,6 +32,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rerun", description=WHAT, epilog=HOW)
     parser.add_argument("--hosts", type=int, nargs="+", default=[3, 10], metavar="N", help="how many hosts (3 10)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measurements of each kind (5)")
+    parser.add_argument("--peers", nargs="*", default=[], choices=[*PEERS], help="other tools to measure (none)")
+    parser.add_argument("--peers-in", type=Path, metavar="DIR", help="where to install them (a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to this file")
     given = parser.parse_args(words)
     if min(given.hosts) < 1 or max(given.hosts) > MOST_HOSTS:
@@ -110,37 +43,68 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def rerun(hosts: list[int], repeat: int, file: Path | None) -> None:
+def compare(count: int, repeat: int, installed: peers.Peers | None, names: Sequence[str]) -> Turns:
+    """Measure with so many hosts, on fresh servers and in a fresh folder."""
+    with tempfile.TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
+        folder = Path(name)
+        project = copy_project(folder)
+        with local_hosts(folder, count) as hosts:
+            inventory = folder / "inventory"
+            run_once(project, inventory)
+            check_nothing_to_do(project, inventory, hosts)
+            with warm(project, inventory) as again:
+                sides: dict[str, Side] = {
+                    OURS: lambda: run_once(project, inventory),
+                    PLAIN: lambda: plain_ssh(hosts),
+                    WARM: again,
+                }
+                if installed is not None:
+                    sides |= others(installed, hosts, names)
+                turns = in_turns(count, sides, repeat)
+            check_nothing_to_do(project, inventory, hosts)
+    return turns
+
+
+def others(installed: peers.Peers, hosts: Sequence[LocalHost], names: Sequence[str]) -> Mapping[str, Side]:
+    """Make the sides of other tools."""
+    makers = {
+        "mitogen": lambda: peers.ansible(installed, hosts, mitogen=True),
+        "pyinfra": lambda: peers.pyinfra(installed, hosts),
+        "ansible": lambda: peers.ansible(installed, hosts),
+    }
+    return {PEERS[name]: makers[name]() for name in names}
+
+
+def table(results: Sequence[Turns]) -> str:
+    """One line for each number of hosts and side: the median, and how many times as long as plain ssh."""
+    rows = [("hosts", "side", "median (fastest-slowest)", "ratio")]
+    for each in results:
+        for side, seconds in each.seconds.items():
+            rows.append((str(each.hosts), side, spread(seconds), f"{each.ratio(side):.2f}"))
+    return aligned(rows)
+
+
+def rerun() -> None:
     """Measure, and show what was measured."""
+    given = arguments()
     check_machine()
     machine = this_machine()
-    print(f"{machine.cores} cores (load {machine.load:.1f}), Linux {machine.kernel}, Python {machine.python}")
-    print(f"{machine.openssh}; {LOOKS} looks, median (fastest-slowest) of {repeat}", flush=True)
-    results = compare(hosts, repeat)
+    with contextlib.ExitStack() as stack:
+        installed = None
+        if given.peers:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="ovn-runbooks-peers-"))
+            installed = peers.install(given.peers_in or Path(temporary))
+        versions = installed.versions if installed else {}
+        print(machine, *(f"{name} {version}" for name, version in versions.items()), sep=", ")
+        print(f"{LOOKS} looks, median (fastest-slowest) of {given.repeat}", flush=True)
+        results = [compare(count, given.repeat, installed, given.peers) for count in given.hosts]
     print(table(results))
-    if file is not None:
-        file.write_text(json.dumps(document(machine, repeat, results), indent=2) + "\n", encoding="utf-8")
-
-
-def main() -> int:
-    """Run the command; SIGTERM and SIGHUP end it as Ctrl-C does, with everything taken away."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
-    given = arguments()
-    try:
-        rerun(given.hosts, given.repeat, given.json)
-    except KeyboardInterrupt:
-        print("Interrupted; the servers and their files are gone.", file=sys.stderr)
-        return INTERRUPTED
-    except RunbookError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+    measured = [
+        {"hosts": each.hosts, "seconds": each.seconds, "ratios": {side: each.ratio(side) for side in each.seconds}}
+        for each in results
+    ]
+    write(given.json, document("rerun", machine, measured, looks=LOOKS, repeat=given.repeat, peers=versions))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(rerun))

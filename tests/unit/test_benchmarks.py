@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import subprocess
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks.forty_looks import conf, pem, unit
 from benchmarks.local_hosts import SSHD, check_machine, local_hosts
-from benchmarks.measure import LOOKS, MINIMAL, Seconds
-from benchmarks.rerun import SCHEMA_VERSION, Machine, arguments, document, table
+from benchmarks.looks import LOOKS, forty, playbook, write_deploy
+from benchmarks.measure import MINIMAL
+from benchmarks.report import SCHEMA_VERSION, Machine, aligned, document, spread
+from benchmarks.rerun import arguments, table
+from benchmarks.turns import Turns, in_turns
 from plugins.errors import UsageError
 from plugins.scripts import Call, assemble, calls, environment
 
 BODY = Path("benchmarks/forty_looks.sh.j2")
 HOME = "/run/benchmark/"
-MEASURED = Seconds(hosts=3, process=[0.9, 0.5, 0.6], run=[0.2, 0.1, 0.4], ssh=[0.3, 0.4, 0.2])
+MEASURED = Turns(3, {"ours": [0.9, 0.5, 0.6], "plain ssh": [0.3, 0.4, 0.2], "Ansible": [61.0, 60.0, 70.0]})
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces of its own")
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="needs openssh-server")
 
@@ -90,33 +96,51 @@ def test_the_script_by_hand_really_looks(spoil: str, what: str) -> None:
     assert done.returncode == 1
 
 
+def test_others_make_the_same_looks(tmp_path: Path) -> None:
+    """The playbook has a task and the deploy a look for each of ours, with the same paths and contents."""
+    [play] = yaml.safe_load(playbook())
+    assert [task["name"].split()[0] for task in play["tasks"]] == [call.verb for call in forty()]
+    contents = [list(task.values())[1].get("content") for task in play["tasks"] if "ansible.builtin.copy" in task]
+    assert contents == [call.arguments[3] for call in forty() if call.verb in {"file", "secret_file"}]
+    assert write_deploy(tmp_path) == LOOKS - len(looks("ensure"))
+    assert json.loads((tmp_path / "looks.json").read_text()) == [[c.verb, list(c.arguments)] for c in forty()]
+    compile((tmp_path / "deploy.py").read_text(), "deploy.py", "exec")
+
+
+def test_sides_are_measured_in_turns(capsys: pytest.CaptureFixture[str]) -> None:
+    """One after the other and again, the first time uncounted; how long it will take is said on standard error."""
+    asked: list[str] = []
+
+    def side(name: str) -> Callable[[], float]:
+        return lambda: asked.append(name) or float(len(asked))
+
+    turns = in_turns(3, {"a": side("a"), "b": side("b")}, 2)
+    assert "".join(asked) == "ababab"
+    assert turns == Turns(3, {"a": [3.0, 5.0], "b": [4.0, 6.0]})
+    assert "turn 2 of 2" in capsys.readouterr().err
+
+
 def test_ratios_are_of_medians() -> None:
     """One slow measurement does not move the result."""
-    assert MEASURED.ratio(MEASURED.process) == pytest.approx(2.0)
-    assert MEASURED.ratio(MEASURED.run) == pytest.approx(0.2 / 0.3)
+    assert MEASURED.ratio("ours") == pytest.approx(2.0)
+    assert MEASURED.ratio("Ansible", "ours") == pytest.approx(61 / 0.6)
 
 
 def test_the_table_shows_medians_spread_and_ratios() -> None:
-    """One line for each number of hosts, in milliseconds."""
-    head, line = table([MEASURED]).splitlines()
-    assert head.split()[0] == "hosts"
-    assert re.split(r"\s{2,}", line.strip()) == [
-        "3",
-        "600 ms (500-900)",
-        "200 ms (100-400)",
-        "300 ms (200-400)",
-        "2.00",
-        "0.67",
-    ]
+    """One line for each number of hosts and side, in milliseconds or seconds."""
+    _, ours, _, ansible = table([MEASURED]).splitlines()
+    assert re.split(r"\s{2,}", ours.strip()) == ["3", "ours", "600 ms (500-900)", "2.00"]
+    assert re.split(r"\s{2,}", ansible.strip()) == ["3", "Ansible", "61.0 s (60.0-70.0)", "203.33"]
+    assert spread([12.345]) == "12.3 s (12.3-12.3)"
+    assert aligned([("a", "bc"), ("def", "g")]) == "  a  bc\ndef   g"
 
 
 def test_the_document_has_every_measurement() -> None:
     """The JSON is versioned and holds what the table was made of."""
     machine = Machine(cores=2, load=0.5, kernel="6.1", python="3.11.7", openssh="OpenSSH_9.2p1")
-    made = document(machine, 3, [MEASURED])
+    made = document("rerun", machine, [MEASURED], looks=LOOKS)
     assert (made["version"], made["looks"], made["machine"]["cores"]) == (SCHEMA_VERSION, LOOKS, 2)
-    assert made["results"][0]["ssh"] == MEASURED.ssh
-    assert made["results"][0]["ratio_process"] == pytest.approx(2.0)
+    assert made["results"][0] == {"hosts": 3, "seconds": MEASURED.seconds}
 
 
 def test_several_numbers_of_hosts_are_taken() -> None:
