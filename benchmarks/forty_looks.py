@@ -5,6 +5,9 @@ It stands for `python -m runbooks.task NAME` and imports all that this does, so 
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from nornir.core.task import Task
 
 import runbooks.task  # noqa: F401  # see above
@@ -51,12 +54,15 @@ def forty_looks(task: Task) -> StepsResult:
     return run_script(task, "linux/forty_looks.sh.j2", conf=conf, unit=unit, pem=pem)
 
 
-RUNBOOK = Runbook("rerun", "Forty looks", (Stage("forty-looks", forty_looks),))
+def runbook(times: int) -> Runbook:
+    """Make a runbook of the one task, or of the same task so many times one after the other."""
+    again = tuple(Stage(f"forty-looks-{time}", forty_looks) for time in range(2, times + 1))
+    return Runbook("rerun", "Forty looks", (Stage("forty-looks", forty_looks), *again))
 
 
-def rerun(options: Options) -> int:
+def rerun(options: Options, times: Annotated[int, typer.Option(min=1, help="Do it so often.")] = 1) -> int:
     """Run the one task."""
-    return run(RUNBOOK, options)
+    return run(runbook(times), options)
 
 
 if __name__ == "__main__":

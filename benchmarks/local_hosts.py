@@ -92,9 +92,7 @@ def local_hosts(folder: Path, count: int) -> Iterator[list[LocalHost]]:
     hosts = [_place(name, number, folder) for number, name in enumerate(names, 1)]
     for key in ("client", *names):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", folder / key], check=True)
-    known = (f"[{host.address}]:{host.port} {(folder / f'{host.name}.pub').read_text()}" for host in hosts)
-    (folder / "known_hosts").write_text("".join(known))
-    _write_inventory(folder, hosts)
+    write_inventory(folder, hosts)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(_serve(host)) for host in hosts]
         for host, server in zip(hosts, servers, strict=True):
@@ -165,7 +163,10 @@ def _wait(host: LocalHost, server: subprocess.Popen[bytes]) -> None:
     raise RunbookError(f"{host.name}: sshd on {host.address}:{host.port} does not answer: {said or 'it said nothing'}")
 
 
-def _write_inventory(folder: Path, hosts: Sequence[LocalHost]) -> None:
+def write_inventory(folder: Path, hosts: Sequence[LocalHost]) -> None:
+    """Write known_hosts and inventory/ into `folder`, which has the keys."""
+    known = (f"[{host.address}]:{host.port} {(folder / f'{host.name}.pub').read_text()}" for host in hosts)
+    (folder / "known_hosts").write_text("".join(known))
     inventory = folder / "inventory"
     inventory.mkdir()
     entries = {

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import peers
-from benchmarks.local_hosts import LocalHost, check_machine, local_hosts
+from benchmarks.local_hosts import check_machine, local_hosts
 from benchmarks.looks import LOOKS
 from benchmarks.measure import check_nothing_to_do, plain_ssh, run_once, warm
 from benchmarks.project_copy import copy_project
 from benchmarks.report import aligned, command, document, spread, this_machine, write
+from benchmarks.tools import Peers
 from benchmarks.turns import PLAIN, Side, Turns, in_turns
 
 MOST_HOSTS = 200
-OURS, WARM, MITOGEN, PYINFRA, ANSIBLE = "ours", "ours, warm", "Ansible + mitogen", "pyinfra", "Ansible"
-PEERS = {"mitogen": MITOGEN, "pyinfra": PYINFRA, "ansible": ANSIBLE}
+OURS, WARM = "ours", "ours, warm"
 WHAT = """Compare a re-run of one task of forty looks, with nothing to change, with `ssh HOST bash -s` and a script
 written by hand that makes the same looks, and with other tools."""
 HOW = """Starts SSH servers of its own on loopback addresses (root, openssh-server) and takes them away again. All
@@ -32,8 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rerun", description=WHAT, epilog=HOW)
     parser.add_argument("--hosts", type=int, nargs="+", default=[3, 10], metavar="N", help="how many hosts (3 10)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measurements of each kind (5)")
-    parser.add_argument("--peers", nargs="*", default=[], choices=[*PEERS], help="other tools to measure (none)")
-    parser.add_argument("--peers-in", type=Path, metavar="DIR", help="where to install them (a temporary folder)")
+    peers.options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to this file")
     given = parser.parse_args(words)
     if min(given.hosts) < 1 or max(given.hosts) > MOST_HOSTS:
@@ -43,7 +41,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def compare(count: int, repeat: int, installed: peers.Peers | None, names: Sequence[str]) -> Turns:
+def compare(count: int, repeat: int, installed: Peers, names: Sequence[str]) -> Turns:
     """Measure with so many hosts, on fresh servers and in a fresh folder."""
     with tempfile.TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
         folder = Path(name)
@@ -58,21 +56,10 @@ def compare(count: int, repeat: int, installed: peers.Peers | None, names: Seque
                     PLAIN: lambda: plain_ssh(hosts),
                     WARM: again,
                 }
-                if installed is not None:
-                    sides |= others(installed, hosts, names)
+                sides |= peers.sides(installed, hosts, names)
                 turns = in_turns(count, sides, repeat)
             check_nothing_to_do(project, inventory, hosts)
     return turns
-
-
-def others(installed: peers.Peers, hosts: Sequence[LocalHost], names: Sequence[str]) -> Mapping[str, Side]:
-    """Make the sides of other tools."""
-    makers = {
-        "mitogen": lambda: peers.ansible(installed, hosts, mitogen=True),
-        "pyinfra": lambda: peers.pyinfra(installed, hosts),
-        "ansible": lambda: peers.ansible(installed, hosts),
-    }
-    return {PEERS[name]: makers[name]() for name in names}
 
 
 def table(results: Sequence[Turns]) -> str:
@@ -89,12 +76,8 @@ def rerun() -> None:
     given = arguments()
     check_machine()
     machine = this_machine()
-    with contextlib.ExitStack() as stack:
-        installed = None
-        if given.peers:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="ovn-runbooks-peers-"))
-            installed = peers.install(given.peers_in or Path(temporary))
-        versions = installed.versions if installed else {}
+    with peers.wanted(given) as installed:
+        versions = installed.versions
         print(machine, *(f"{name} {version}" for name, version in versions.items()), sep=", ")
         print(f"{LOOKS} looks, median (fastest-slowest) of {given.repeat}", flush=True)
         results = [compare(count, given.repeat, installed, given.peers) for count in given.hosts]

@@ -1,0 +1,109 @@
+"""A bootstrap of the lab against its critical path: `python -m benchmarks.critical`.
+
+The critical path is the longest chain of stages of which each needs the one before it, or has to wait for it
+because a host does one stage at a time. No scheduler can be faster with the same stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.project_copy import ROOT
+from benchmarks.report import aligned, command, document, this_machine, write
+from plugins.errors import RunbookError
+from plugins.inventory.model import Role
+from plugins.stages import Runbook, Scope
+from runbooks.bootstrap import RUNBOOK
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One run: its kind, seconds of wall time and of its critical path, and that path as `host stage seconds`."""
+
+    what: str
+    wall: float
+    critical: float
+    links: list[tuple[str, str, float]]
+
+
+def critical_path(what: str, report: Mapping[str, Any], runbook: Runbook) -> Chain:
+    """Find the longest chain in a report of a run of `runbook`."""
+    hosts = report["hosts"]
+    seconds = {(s["name"], host): s["seconds"] for host in hosts for s in hosts[host]["stages"] if s["started"]}
+    started = {(s["name"], host): s["started"] for host in hosts for s in hosts[host]["stages"] if s["started"]}
+    needs = {stage.name: stage.needs for stage in runbook.stages}
+    masters = [host for host in hosts if hosts[host]["role"] == Role.MASTER]
+    among = {Scope.ALL: list(hosts), Scope.MASTER: masters}
+    ends: dict[tuple[str, str], tuple[float, list[tuple[str, str, float]]]] = {}
+    last: dict[str, tuple[str, str]] = {}
+    for pair in sorted(seconds, key=lambda each: started[each]):
+        stage, host = pair
+        before = {(need.stage, other) for need in needs[stage] for other in among.get(need.scope, [host])}
+        waited = [ends[each] for each in (*sorted(before), last.get(host)) if each in ends]
+        reached, chain = max(waited, key=lambda each: each[0], default=(0.0, []))
+        ends[pair] = reached + seconds[pair], [*chain, (host, stage, seconds[pair])]
+        last[host] = pair
+    critical, chain = max(ends.values(), key=lambda each: each[0])
+    return Chain(what, report["run"]["seconds"], critical, chain)
+
+
+def bootstrap(what: str, folder: Path) -> Chain:
+    """Bootstrap the lab as it is now."""
+    report = folder / "report.json"
+    _run("runbooks.bootstrap", "-i", "inventory/lab", "--report", str(report))
+    return critical_path(what, json.loads(report.read_text(encoding="utf-8")), RUNBOOK)
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RunbookError(f"{' '.join(words)} failed (exit status {done.returncode}):\n{done.stdout[-4000:]}")
+
+
+def table(results: Sequence[Chain]) -> str:
+    """Medians by kind, and the chain of the run in the middle."""
+    rows, chains = [("bootstrap", "wall", "critical path", "ratio")], []
+    for what in dict.fromkeys(each.what for each in results):
+        runs = sorted((each for each in results if each.what == what), key=lambda each: each.wall)
+        wall, critical = median(run.wall for run in runs), median(run.critical for run in runs)
+        rows.append((what, f"{wall:.1f} s", f"{critical:.1f} s", f"{wall / critical:.2f}"))
+        chain = runs[len(runs) // 2].links
+        chains.append(f"{what}: " + ", ".join(f"{stage} on {host} {seconds:.1f} s" for host, stage, seconds in chain))
+    return "\n".join([aligned(rows), *chains])
+
+
+def critical() -> None:
+    """Measure, and show what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.critical", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measurements of each kind (5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to this file")
+    given, machine = parser.parse_args(), this_machine()
+    print(machine, flush=True)
+    results = []
+    with TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
+        for turn in range(1, given.repeat + 1):
+            _run("runbooks.lab", "up", "--fresh")
+            results += [bootstrap(what, Path(name)) for what in ("bare hosts", "nothing to change")]
+            print(f"{turn} of {given.repeat}: {results[-2].wall:.1f} s, {results[-1].wall:.1f} s", file=sys.stderr)
+    print(table(results))
+    write(given.json, document("critical", machine, results, repeat=given.repeat))
+
+
+if __name__ == "__main__":
+    sys.exit(command(critical))
