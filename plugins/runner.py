@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from threading import Thread
@@ -20,10 +19,13 @@ from rich.console import Console
 from plugins.artifacts.mirror import mirror_of
 from plugins.artifacts.pins import load_pins
 from plugins.artifacts.plan import Downloads
-from plugins.connections import close_shell, open_shell
+from plugins.attempts import Attempts
+from plugins.connections import close_shell
 from plugins.context import RunContext, attach, new_run_id
 from plugins.critical_path import critical_path
 from plugins.errors import LockedError, UnreachableError, UsageError
+from plugins.executors.base import Executor
+from plugins.executors.threads import Threads
 from plugins.filters import select
 from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings, read_secrets
@@ -158,19 +160,23 @@ def _execute(
     started = datetime.now(UTC)
     roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
     graph = Graph(runbook.stages, roles, set(pairs))
-    executor = ThreadPoolExecutor(options.workers or context.settings.workers, thread_name_prefix="host")
+    outcome = Outcome()
+
+    def rerun(pair: Pair) -> str:
+        return rerun_command(runbook, pair, options)
+
+    attempts = Attempts(runbook, nornir, context, graph.outside, outcome.gathered.__getitem__, rerun)
+    executor = Threads(attempts, nornir, context, options.workers or context.settings.workers)
     # The cluster's lock hangs on the master's connection, and is let go in good order before that is closed.
     masters = [name for name, role in roles.items() if role is Role.MASTER]
-    scheduler = Scheduler(
-        runbook, graph, nornir, context, executor, lambda pair: rerun_command(runbook, pair, options), masters
-    )
+    scheduler = Scheduler(runbook, graph, nornir, context, executor, outcome, rerun, masters)
     lock: MasterLock | None = None
     code = 0
     try:
         # Side by side with taking the lock; whoever cannot be reached fails in its first stage.
         hosts = {pair.host for pair in pairs}
         for host in sorted(hosts, key=lambda name: name not in masters):  # the lock is waited for: its host is first
-            executor.submit(open_shell, nornir.inventory.hosts[host], context)
+            executor.connect(host)
         if runbook.changes and not options.dry_run:
             lock = _lock_if_reachable(nornir, context, console)
         scheduler.run()
@@ -185,27 +191,29 @@ def _execute(
                 code = 3
                 console.print(f"The cluster's lock was lost while the master was away. {lock.taken}")
         _close_all(nornir)
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.close()
     if code:
-        _tidy_up(runbook, graph, scheduler, console)
+        # Whoever ran the tasks may be gone, too.
+        _tidy_up(runbook, graph, scheduler, Threads(attempts, nornir, context, context.settings.workers), console)
         _close_all(nornir)
     result = _result(runbook, plan, scheduler.outcome, started, steps if code else {})
     result.exit_code = code or int(any(host.status.bad for host in result.hosts.values()))
     return result
 
 
-def _tidy_up(runbook: Runbook, graph: Graph, scheduler: Scheduler, console: Console) -> None:
+def _tidy_up(runbook: Runbook, graph: Graph, scheduler: Scheduler, executor: Executor, console: Console) -> None:
     """Run what is left of the stages that tidy up: what an interrupted run has put up must not stay."""
     tidy = {stage.name for stage in runbook.stages if stage.always}
     left = {pair for pair in graph.pairs if pair.stage in tidy and pair not in graph.outcome}
     if not left:
         return
     console.print("Interrupted; taking away what is there for a while only. Ctrl-C again leaves it there.")
-    with ThreadPoolExecutor(thread_name_prefix="tidy") as executor:
-        try:
-            scheduler.run_only(left, executor)
-        except KeyboardInterrupt:
-            executor.shutdown(wait=False, cancel_futures=True)
+    try:
+        scheduler.run_only(left, executor)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        executor.close()
 
 
 def _lock_if_reachable(nornir: Nornir, context: RunContext, console: Console) -> MasterLock | None:
