@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,8 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 _PARTS = ("benchmarks", "inventory/releases", "plugins", "runbooks", "tasks", "templates")
 
 
-def copy_project(folder: Path) -> Path:
-    """Make the copy in `folder`/project, and give its path: the code as it is now, with other settings."""
+def copy_project(folder: Path, runner: dict[str, Any] | None = None) -> Path:
+    """Make the copy in `folder`/project, and give its path: the code as it is now, with other settings.
+
+    `runner` is what its config.yaml says of where tasks run, if that is another place.
+    """
     copy = folder / "project"
     for part in _PARTS:
         # Compiled modules come along with their sources' times, so that the first run is like any other.
@@ -21,6 +25,7 @@ def copy_project(folder: Path) -> Path:
     shutil.copy2(ROOT / "benchmarks" / "forty_looks.sh.j2", copy / "templates" / "linux")
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     config["user_defined"] |= {"state_folder": str(folder / "state"), "log_folder": str(folder / "logs")}
+    config["runner"] = runner or config["runner"]
     (copy / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return copy
 

@@ -17,6 +17,8 @@ from plugins.errors import RunbookError
 _LIMIT = 1800.0  # seconds for one run
 _PYTHON = "/usr/bin/python3"  # on the hosts
 _RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+# Operations, then those that changed something and those that failed, then those without a change.
+_TOTAL = re.compile(r"Grand total +(\d+) +- +- +(\d+)")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def pyinfra(peers: Peers, hosts: Sequence[LocalHost]) -> Callable[[], float]:
 
     def run() -> float:
         took, said = _timed(command, folder, {})
-        if said.count("] No changes") != operations * len(hosts):
+        if _TOTAL.findall(said) != [(str(operations * len(hosts)),) * 2]:
             raise RunbookError(f"pyinfra: expected {operations} operations without a change:\n{said[-4000:]}")
         return took
 

@@ -25,6 +25,7 @@ from plugins.context import RunContext, attach, new_run_id
 from plugins.critical_path import critical_path
 from plugins.errors import LockedError, UnreachableError, UsageError
 from plugins.executors.base import Executor
+from plugins.executors.make import make_executor
 from plugins.executors.threads import Threads
 from plugins.filters import select
 from plugins.graph import Graph, Pair
@@ -166,7 +167,7 @@ def _execute(
         return rerun_command(runbook, pair, options)
 
     attempts = Attempts(runbook, nornir, context, graph.outside, outcome.gathered.__getitem__, rerun)
-    executor = Threads(attempts, nornir, context, options.workers or context.settings.workers)
+    executor = make_executor(runbook, options, nornir, context, attempts)
     # The cluster's lock hangs on the master's connection, and is let go in good order before that is closed.
     masters = [name for name, role in roles.items() if role is Role.MASTER]
     scheduler = Scheduler(runbook, graph, nornir, context, executor, outcome, rerun, masters)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StrictInt, ValidationError
+from pydantic import BeforeValidator, Field, StrictInt, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from plugins.errors import SettingsError
 from plugins.inventory.documents import read
@@ -54,10 +55,35 @@ class UserDefined(Model):
     authority_passphrase: SecretSource | None = None
 
 
+class RunnerOptions(Model):
+    """Which of them a plugin needs is said where they are checked."""
+
+    processes: Annotated[StrictInt, Field(ge=1, le=256)] | None = None
+    address: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Runner(Model):
+    """Where tasks run: threads of this process, processes of this machine, or a Dask cluster at an address."""
+
+    plugin: Literal["threaded", "processes", "dask"] = "threaded"
+    options: RunnerOptions = RunnerOptions()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.options.processes is not None and self.plugin != "processes":
+            raise PydanticCustomError("runner", "options.processes is for plugin: processes; remove it")
+        if (self.options.address is not None) != (self.plugin == "dask"):
+            raise PydanticCustomError(
+                "runner", "options.address is for plugin: dask, which needs it; write tcp://HOST:8786"
+            )
+        return self
+
+
 class Settings(UserDefined):
-    """What one run is given: the section user_defined, and where the inventory is."""
+    """What one run is given: the section user_defined, where the inventory is, and where tasks run."""
 
     inventory_folder: LocatedPath = ROOT / "inventory"
+    runner: Runner = Runner()
 
 
 class _InventoryOptions(Model):
@@ -69,15 +95,6 @@ class _Inventory(Model):
     options: _InventoryOptions = _InventoryOptions()
 
 
-class _NoOptions(Model):
-    pass
-
-
-class _Runner(Model):
-    plugin: Literal["threaded"] = "threaded"
-    options: _NoOptions = _NoOptions()
-
-
 class _Logging(Model):
     enabled: Literal[False]
 
@@ -86,7 +103,7 @@ class _ConfigFile(Model):
     """Nornir's sections, as far as they have a meaning here."""
 
     inventory: _Inventory = Field(description="plugin: ValidatedInventory")
-    runner: _Runner = _Runner()
+    runner: Runner = Runner()
     logging: _Logging = Field(description="enabled: false, as Nornir's own log would hold secrets")
     user_defined: UserDefined = Field(default_factory=UserDefined)
 
@@ -105,7 +122,7 @@ def load_settings(path: Path) -> Settings:
                 given = {key: getattr(config.user_defined, key) for key in UserDefined.model_fields}
                 if os.environ.get(STATE_VARIABLE):
                     given["state_folder"] = os.environ[STATE_VARIABLE]
-                return Settings(**given, inventory_folder=config.inventory.options.folder)
+                return Settings(**given, inventory_folder=config.inventory.options.folder, runner=config.runner)
     raise SettingsError("\n".join(map(str, findings)))
 
 
