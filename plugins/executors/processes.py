@@ -45,6 +45,8 @@ class Processes:
         """See Crew."""
         for process in self._processes.values():
             process.end()
+        for process in self._processes.values():
+            process.gone()
 
 
 class _Process:
@@ -96,6 +98,9 @@ class _Process:
 
     def end(self) -> None:
         self._process.terminate()
+
+    def gone(self) -> None:
+        self._process.join(timeout=2)
 
 
 def serve(pipe: Connection, run_id: str, threads: int) -> None:
