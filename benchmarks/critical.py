@@ -1,7 +1,7 @@
 """A bootstrap of the lab against its critical path: `python -m benchmarks.critical`.
 
-The critical path is the longest chain of stages of which each needs the one before it, or has to wait for it
-because a host does one stage at a time. No scheduler can be faster with the same stages.
+The critical path, which every run's report has, is the longest chain of stages of which each needs the one before it:
+no scheduler can be faster with the same stages.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from typing import Any
 from benchmarks.project_copy import ROOT
 from benchmarks.report import aligned, command, document, this_machine, write
 from plugins.errors import RunbookError
-from plugins.inventory.model import Role
-from plugins.stages import Runbook, Scope
-from runbooks.bootstrap import RUNBOOK
 
 
 @dataclass(frozen=True)
@@ -35,32 +32,17 @@ class Chain:
     links: list[tuple[str, str, float]]
 
 
-def critical_path(what: str, report: Mapping[str, Any], runbook: Runbook) -> Chain:
-    """Find the longest chain in a report of a run of `runbook`."""
-    hosts = report["hosts"]
-    seconds = {(s["name"], host): s["seconds"] for host in hosts for s in hosts[host]["stages"] if s["started"]}
-    started = {(s["name"], host): s["started"] for host in hosts for s in hosts[host]["stages"] if s["started"]}
-    needs = {stage.name: stage.needs for stage in runbook.stages}
-    masters = [host for host in hosts if hosts[host]["role"] == Role.MASTER]
-    among = {Scope.ALL: list(hosts), Scope.MASTER: masters}
-    ends: dict[tuple[str, str], tuple[float, list[tuple[str, str, float]]]] = {}
-    last: dict[str, tuple[str, str]] = {}
-    for pair in sorted(seconds, key=lambda each: started[each]):
-        stage, host = pair
-        before = {(need.stage, other) for need in needs[stage] for other in among.get(need.scope, [host])}
-        waited = [ends[each] for each in (*sorted(before), last.get(host)) if each in ends]
-        reached, chain = max(waited, key=lambda each: each[0], default=(0.0, []))
-        ends[pair] = reached + seconds[pair], [*chain, (host, stage, seconds[pair])]
-        last[host] = pair
-    critical, chain = max(ends.values(), key=lambda each: each[0])
-    return Chain(what, report["run"]["seconds"], critical, chain)
+def chain_of(what: str, report: Mapping[str, Any]) -> Chain:
+    """Read the critical path out of a run's report."""
+    links = [(link["host"], link["stage"], link["seconds"]) for link in report["run"]["critical_path"]]
+    return Chain(what, report["run"]["seconds"], sum(seconds for *_, seconds in links), links)
 
 
 def bootstrap(what: str, folder: Path) -> Chain:
     """Bootstrap the lab as it is now."""
     report = folder / "report.json"
     _run("runbooks.bootstrap", "-i", "inventory/lab", "--report", str(report))
-    return critical_path(what, json.loads(report.read_text(encoding="utf-8")), RUNBOOK)
+    return chain_of(what, json.loads(report.read_text(encoding="utf-8")))
 
 
 def _run(*words: str) -> None:

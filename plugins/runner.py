@@ -16,12 +16,9 @@ from nornir.core.inventory import Host
 from nornir.core.task import Task
 from rich.console import Console
 
-from plugins.artifacts.mirror import mirror_of
-from plugins.artifacts.pins import load_pins
-from plugins.artifacts.plan import Downloads
 from plugins.attempts import Attempts
 from plugins.connections import close_shell
-from plugins.context import RunContext, attach, new_run_id
+from plugins.context import RunContext, new_run_id
 from plugins.critical_path import critical_path
 from plugins.errors import LockedError, UnreachableError, UsageError
 from plugins.executors.base import Executor
@@ -30,15 +27,15 @@ from plugins.executors.threads import Threads
 from plugins.filters import select
 from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings, read_secrets
-from plugins.inventory.model import ClusterSettings, Role
+from plugins.inventory.model import Role
 from plugins.locks import MasterLock, local_lock
 from plugins.output.console import make_console, make_processors, show_result
+from plugins.prepare import prepare
 from plugins.processors.base import RunProcessor
 from plugins.processors.report import check_report_path
-from plugins.releases import SHIPPED, Release, load_release
 from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
 from plugins.scheduler import Outcome, Scheduler
-from plugins.selection import Options, lock_command, pairs_of, plan_of, rerun_command
+from plugins.selection import Options, pairs_of, plan_of, rerun_command
 from plugins.settings import ROOT, init, load_settings
 from plugins.stages import Runbook
 
@@ -63,22 +60,10 @@ def run(runbook: Runbook, options: Options) -> int:
 def _run(runbook: Runbook, options: Options) -> int:
     settings = load_settings(ROOT / "config.yaml")
     nornir = init(options.inventory, settings)
-    cluster: ClusterSettings = nornir.inventory.defaults.data["cluster"]
-    run_id = new_run_id()
     if options.report is not None:
         check_report_path(options.report)
-    release = load_release(cluster.release, options.inventory)
-    context = RunContext(
-        settings=settings,
-        cluster=cluster,
-        release=release,
-        downloads=_downloads(release, options),
-        dry_run=options.dry_run,
-        reboot=options.reboot,
-        run_id=run_id,
-        owner=f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}) since {datetime.now(UTC):%F %T} UTC",
-    )
-    attach(nornir, context)
+    owner = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}) since {datetime.now(UTC):%F %T} UTC"
+    context = prepare(nornir, settings, options, new_run_id(), owner)
     selected = select(nornir, options.hosts, options.roles, options.expression)
     pairs = pairs_of(runbook, nornir, selected, options)
     _check_ready(runbook, nornir, context, pairs)
@@ -88,11 +73,6 @@ def _run(runbook: Runbook, options: Options) -> int:
         if runbook.changes and not options.dry_run:
             stack.enter_context(local_lock(context.state_folder, context.owner))
         return _shown(runbook, nornir, context, plan, pairs, options)
-
-
-def _downloads(release: Release, options: Options) -> Downloads:
-    pins, mirror = load_pins(release.name, options.inventory, SHIPPED), mirror_of(options.mirror)
-    return Downloads(release.artifacts, pins, mirror, lock_command(options.inventory))
 
 
 def _check_ready(runbook: Runbook, nornir: Nornir, context: RunContext, pairs: list[Pair]) -> None:

@@ -54,7 +54,7 @@ class Scheduler:
         self._left_on = Counter(pair.host for pair in graph.pairs)
         self._aggregated: dict[str, AggregatedResult] = {}
         self._pending = False  # something would change, on whatever host
-        self._shared: set[str] = set()
+        self._shared: Counter[str] = Counter()  # of how many hosts the executor knows what a stage gathered
         self.outcome = outcome
 
     def run(self) -> Outcome:
@@ -129,9 +129,9 @@ class Scheduler:
 
     def _stage_started(self, pair: Pair) -> None:
         gathers = self._stages[pair.stage].gathers
-        if gathers and gathers not in self._shared:
-            self._shared.add(gathers)
-            self._executor.share(gathers, self.outcome.gathered[gathers])
+        if gathers and self._shared[gathers] != len(gathered := self.outcome.gathered[gathers]):
+            self._shared[gathers] = len(gathered)
+            self._executor.share(gathers, gathered)
         if pair.stage not in self._aggregated:
             self._aggregated[pair.stage] = AggregatedResult(pair.stage)
             self._processors.task_started(self._plain_task(pair.stage))

@@ -33,6 +33,10 @@ class Need:
     reason: str
 
 
+def lacks_nothing(context: RunContext, roles: Collection[Role]) -> None:
+    """Say that a stage is ready; a function with a name, as runbooks travel to workers elsewhere."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One line of a runbook.
@@ -53,7 +57,7 @@ class Stage:
     gathers: str = ""
     always: bool = False
     after_changes: bool = True
-    ready: Callable[[RunContext, Collection[Role]], None] = lambda _context, _roles: None
+    ready: Callable[[RunContext, Collection[Role]], None] = lacks_nothing
     kubernetes: bool = False
 
 

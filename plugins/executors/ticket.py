@@ -52,15 +52,26 @@ def read_ticket(settings: Settings, run_id: str) -> Ticket:
 
 
 def write_gathered(settings: Settings, run_id: str, stage: str, gathered: Gathered) -> None:
-    """Leave what a stage found out on all hosts to the workers."""
-    facts = {name: result.facts for name, result in gathered.items()}
-    (folder_of(settings, run_id) / f"{stage}.facts").write_bytes(pickle.dumps(facts))
+    """Leave what a stage found out on all hosts to the workers; who reads meanwhile has what was there before."""
+    folder = folder_of(settings, run_id)
+    fresh = folder / f".{stage}"
+    fresh.write_bytes(pickle.dumps({name: result.facts for name, result in gathered.items()}))
+    fresh.replace(folder / f"{stage}-{len(gathered)}.facts")
+
+
+def gathered_count(settings: Settings, run_id: str, stage: str) -> int:
+    """Say of how many hosts there is something to read."""
+    files = folder_of(settings, run_id).glob(f"{stage}-*.facts")
+    counts = (file.stem.removeprefix(f"{stage}-") for file in files)
+    return max((int(count) for count in counts if count.isdecimal()), default=0)
 
 
 def read_gathered(settings: Settings, run_id: str, stage: str) -> Gathered:
     """Read what a stage found out on all hosts; nothing where it was not run."""
-    file = folder_of(settings, run_id) / f"{stage}.facts"
-    facts = pickle.loads(file.read_bytes()) if file.exists() else {}  # noqa: S301  # see read_ticket
+    if not (count := gathered_count(settings, run_id, stage)):
+        return Gathered()
+    file = folder_of(settings, run_id) / f"{stage}-{count}.facts"
+    facts = pickle.loads(file.read_bytes())  # noqa: S301  # see read_ticket
     return Gathered({name: StepsResult(None, facts=each) for name, each in facts.items()})
 
 

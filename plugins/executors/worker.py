@@ -10,14 +10,13 @@ from nornir.core.task import MultiResult, Result, Task
 
 from plugins.attempts import Attempt, Attempts, listeners
 from plugins.connections import close_shell
-from plugins.context import RunContext, attach
-from plugins.executors.ticket import read_gathered, read_ticket
+from plugins.executors.ticket import gathered_count, read_gathered, read_ticket
 from plugins.filters import select
 from plugins.gathered import Gathered
 from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings, read_secrets
+from plugins.prepare import prepare
 from plugins.processors.base import RunProcessor
-from plugins.releases import load_release
 from plugins.results import StageResult
 from plugins.selection import pairs_of, rerun_command
 from plugins.settings import ROOT, init, load_settings
@@ -42,22 +41,13 @@ class Worker:
         ticket = read_ticket(settings, run_id)
         runbook, options = ticket.runbook, ticket.options
         self._nornir = init(options.inventory, settings)
-        cluster = self._nornir.inventory.defaults.data["cluster"]
-        context = RunContext(
-            settings=settings,
-            cluster=cluster,
-            release=load_release(cluster.release, options.inventory),
-            dry_run=options.dry_run,
-            reboot=options.reboot,
-            run_id=run_id,
-            owner=ticket.owner,
-        )
-        attach(self._nornir, context)
+        context = prepare(self._nornir, settings, options, run_id, ticket.owner)
         hosts = self._nornir.inventory.hosts
         pairs = pairs_of(
             runbook, self._nornir, select(self._nornir, options.hosts, options.roles, options.expression), options
         )
         read_secrets(hosts[host] for host in {pair.host for pair in pairs})
+        self._compared = {stage.gathers for stage in runbook.stages}
         self._said = _Said()
         self._nornir.processors.append(self._said)
         graph = Graph(runbook.stages, {name: host_settings(host).role for name, host in hosts.items()}, set(pairs))
@@ -75,16 +65,18 @@ class Worker:
 
     def _gathered(self, stage: str) -> Gathered:
         with self._lock:
-            if stage not in self._facts:
-                self._facts[stage] = read_gathered(self._settings, self._run_id, stage)
-            return self._facts[stage]
+            known, count = self._facts.get(stage), gathered_count(self._settings, self._run_id, stage)
+            if known is None or len(known) != count:
+                known = self._facts[stage] = read_gathered(self._settings, self._run_id, stage)
+            return known
 
     def attempt(self, host: str, stage: str, *, name: str = "") -> Record:
         """Run one pair; `name` is the worker's own."""
         attempt = self._attempts.make(Pair(stage, host))
         first, said = attempt.multi[0], self._said.pop(host)
         if isinstance(first, StepsResult):
-            return Record(attempt.result, first.facts, said, name)
+            # Facts that nobody compares stay here.
+            return Record(attempt.result, first.facts if stage in self._compared else {}, said, name)
         return Record(attempt.result, None, (*said, *str(first.result or "").splitlines()), name)
 
     def release(self, host: str) -> None:

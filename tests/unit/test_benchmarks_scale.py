@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +17,6 @@ from benchmarks.local_hosts import LocalHost
 from benchmarks.project_copy import copy_project
 from benchmarks.slow_line import slow_line
 from plugins.simulate.cluster import Options, SimulatedCluster
-from runbooks.bootstrap import RUNBOOK
 
 DELAY = 0.2  # seconds, a round trip
 
@@ -83,35 +82,17 @@ def test_many_measures_a_run_against_simulated_hosts(tmp_path: Path) -> None:
     assert shown[:2] == ["bootstrap", "2"]
 
 
-def report(**hosts: dict[str, tuple[int, float]]) -> dict[str, Any]:
-    """A report of stages by host: the second in which each started, and how many it took."""
-    made: dict[str, Any] = {}
-    for host, stages in hosts.items():
-        listed = [
-            {"name": name, "seconds": took, "started": f"2026-01-01T00:00:{start:02d}.000+00:00"}
-            for name, (start, took) in stages.items()
-        ]
-        made[host] = {"role": "master" if host == "master" else "linux", "stages": listed}
-    return {"run": {"seconds": 30.0}, "hosts": made}
-
-
-def test_the_critical_path_is_the_longest_chain_of_needs() -> None:
-    """A worker's join waits for the master's databases; what nobody waits for is not on the path."""
-    made = report(
-        master={"preflight": (0, 1), "install": (2, 5), "certificates": (8, 1), "central": (9, 4), "join": (15, 1)},
-        worker={"preflight": (0, 2), "install": (2, 3), "certificates": (5, 1), "join": (15, 3)},
-    )
-    found = critical.critical_path("bare hosts", made, RUNBOOK)
-    chain = [(host, stage) for host, stage, _ in found.links]
-    assert chain == [
-        ("master", "preflight"),
-        ("master", "install"),
-        ("master", "certificates"),
-        ("master", "central"),
-        ("worker", "join"),
+def test_a_bootstrap_is_compared_with_its_critical_path() -> None:
+    """The report says which chain of stages it is; the table has both times, their ratio and the chain."""
+    links = [
+        {"stage": "install", "host": "master-1", "seconds": 9.0},
+        {"stage": "join", "host": "linux-1", "seconds": 3},
     ]
-    assert (found.critical, found.wall) == (14.0, 30.0)
-    assert "2.14" in critical.table([found])
+    found = critical.chain_of("bare hosts", {"run": {"seconds": 30.0, "critical_path": links}})
+    assert (found.wall, found.critical) == (30.0, 12.0)
+    shown = critical.table([found])
+    assert re.search(r"bare hosts +30.0 s +12.0 s +2.50", shown)
+    assert "bare hosts: install on master-1 9.0 s, join on linux-1 3.0 s" in shown
 
 
 def test_commands_say_what_they_measure() -> None:
