@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from xml.dom.minidom import parseString
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from benchmarks.forty_looks import conf, pem, unit
 from benchmarks.local_hosts import SSHD, check_machine, local_hosts
 from benchmarks.looks import LOOKS, forty, playbook, write_deploy
 from benchmarks.measure import MINIMAL
+from benchmarks.plot import bars
 from benchmarks.report import SCHEMA_VERSION, Machine, aligned, document, spread
 from benchmarks.rerun import arguments, table
 from benchmarks.turns import Turns, in_turns
@@ -188,3 +190,13 @@ def test_hosts_have_a_run_of_their_own_and_go_away(tmp_path: Path) -> None:
     for host in hosts:
         with pytest.raises(ConnectionRefusedError), socket.create_connection((host.address, host.port), timeout=5):
             pass
+
+
+def test_the_plot_has_a_bar_for_every_side() -> None:
+    """Ten times as long is as far to the right everywhere; it is well-formed XML."""
+    results = [{"hosts": 3, "seconds": {"ours": [1.0], "a & b": [10.0], "slow": [100.0]}}]
+    drawn = parseString(bars(results))  # noqa: S318  # our own text
+    widths = [float(bar.getAttribute("width")) for bar in drawn.getElementsByTagName("rect")]
+    assert widths[2] - widths[1] == pytest.approx(widths[1] - widths[0], abs=1)
+    words = {text.firstChild.data for text in drawn.getElementsByTagName("text")}
+    assert {"3 hosts", "ours", "a & b", "100 s"} <= words
