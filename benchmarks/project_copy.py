@@ -19,6 +19,7 @@ def copy_project(folder: Path, runner: dict[str, Any] | None = None) -> Path:
     `runner` is what its config.yaml says of where tasks run, if that is another place.
     """
     copy = folder / "project"
+    copy.mkdir(parents=True)
     for part in _PARTS:
         # Compiled modules come along with their sources' times, so that the first run is like any other.
         shutil.copytree(ROOT / part, copy / part)

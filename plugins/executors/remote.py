@@ -53,6 +53,7 @@ class Remote:
         self._crew, self._nornir, self._context = crew, nornir, context
         self._tasks = {stage.name: stage.task for stage in runbook.stages}
         self._places: dict[str, str] = {}
+        self._words = "none was there"
         self._lock = threading.Lock()
 
     def connect(self, host: str) -> None:
@@ -61,13 +62,14 @@ class Remote:
     def submit(self, pair: Pair) -> Future[Attempt]:
         """See Executor."""
         attempt: Future[Attempt] = Future()
+        self._nornir.processors.task_instance_started(self._task(pair), self._nornir.inventory.hosts[pair.host])
         self._send(pair, attempt, 1)
         return attempt
 
     def _send(self, pair: Pair, attempt: Future[Attempt], tries: int) -> None:
         worker = self._place(pair.host)
         if not worker:
-            self._tell(pair, attempt, _lost(pair, "no worker is left"))
+            self._tell(pair, attempt, _lost(pair, f"no worker is left ({self._words})"))
             return
 
         def ended(answer: Future[Record]) -> None:
@@ -77,6 +79,7 @@ class Remote:
                 self._tell(pair, attempt, answer.result())
             elif isinstance(error, WorkerLostError) and tries < TRIES:
                 self._leave(pair.host, worker)
+                self._words = str(error)
                 self._send(pair, attempt, tries + 1)
             else:
                 self._tell(pair, attempt, _lost(pair, str(error) or type(error).__name__))
@@ -99,13 +102,16 @@ class Remote:
 
     def _tell(self, pair: Pair, attempt: Future[Attempt], record: Record) -> None:
         if record.worker:
-            self._places[pair.host] = record.worker
-        name, dry_run = pair.stage, self._context.dry_run
-        task = Task(self._tasks[name], self._nornir, dry_run, self._nornir.processors, name)
+            with self._lock:
+                self._places[pair.host] = record.worker
         try:
-            attempt.set_result(retold(record, task, self._nornir.inventory.hosts[pair.host]))
+            attempt.set_result(retold(record, self._task(pair), self._nornir.inventory.hosts[pair.host]))
         except Exception as error:  # noqa: BLE001  # it is the scheduler's to raise
             attempt.set_exception(error)
+
+    def _task(self, pair: Pair) -> Task:
+        function, processors = self._tasks[pair.stage], self._nornir.processors
+        return Task(function, self._nornir, self._context.dry_run, processors, pair.stage)
 
     def share(self, stage: str, gathered: Gathered) -> None:
         """See Executor."""

@@ -106,7 +106,6 @@ class _Said(RunProcessor):
 def retold(record: Record, task: Task, host: Host) -> Attempt:
     """Tell this process's processors what became of a pair elsewhere, and give it as if it had been run here."""
     processors, steps = task.processors, record.result.steps
-    processors.task_instance_started(task, host)
     for listener in listeners(processors):
         for line in record.said:
             listener.output_line(task, host, line)

@@ -16,6 +16,7 @@ from benchmarks import critical, distance, many
 from benchmarks.local_hosts import LocalHost
 from benchmarks.project_copy import copy_project
 from benchmarks.slow_line import slow_line
+from benchmarks.watched import measure
 from plugins.simulate.cluster import Options, SimulatedCluster
 
 DELAY = 0.2  # seconds, a round trip
@@ -72,7 +73,7 @@ def test_a_task_turns_what_three_tasks_turn_more_often() -> None:
 def test_many_measures_a_run_against_simulated_hosts(tmp_path: Path) -> None:
     """Wall time, processor time on both sides, memory and threads of a real run."""
     with SimulatedCluster(Options(count=2)) as cluster:
-        run = many.measure(copy_project(tmp_path), cluster, ("runbooks.bootstrap",))
+        run = measure(copy_project(tmp_path), cluster, ("runbooks.bootstrap",))
     assert 0 < run.own < 60
     assert 0 < run.hosts < 60
     assert run.seconds > 0
