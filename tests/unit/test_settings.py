@@ -90,6 +90,10 @@ def test_the_state_folder_s_own_variable_wins(tmp_path, monkeypatch):
         ("workers: 3", "workers: it does not belong here; write it under user_defined"),
         ("runner: {options: {num_workers: 3}}", "runner.options.num_workers: the runbooks choose the runner's threads"),
         ("runner: {plugin: serial}", 'runner.plugin: "serial" is not known here; write one of these: threaded'),
+        ("runner: {plugin: dask}", "runner: options.address is for plugin: dask, which needs it"),
+        ("runner: {options: {address: 'tcp://h:1'}}", "runner: options.address is for plugin: dask"),
+        ("runner: {options: {processes: 2}}", "runner: options.processes is for plugin: processes"),
+        ("runner: {plugin: processes, options: {processes: 0}}", "runner.options.processes: 0 is too small"),
         ("ssh: {config_file: x}", "ssh: Nornir's SSH configuration is not used; write data.ssh.config_file"),
         ("core: {raise_on_error: true}", "core: a failed host never ends the run here; remove it"),
         ("user_defined: {workers: 3, workers: 4}", "user_defined.workers: written twice, in line 3"),
@@ -100,6 +104,14 @@ def test_what_is_wrong_is_named_with_its_key(tmp_path, section, said):
     """Unknown keys, types and ranges are named, with what to do."""
     (finding,) = findings(tmp_path, SOUND + section)
     assert finding.startswith(said)
+
+
+def test_tasks_can_run_elsewhere(tmp_path):
+    """In processes, as many as there are processors where none are named; or on a Dask cluster at an address."""
+    assert load(tmp_path, SOUND).runner.plugin == "threaded"
+    assert load(tmp_path, SOUND + "runner: {plugin: processes}\n").runner.options.processes is None
+    dask = "runner: {plugin: dask, options: {address: 'tcp://10.0.0.5:8786'}}\n"
+    assert load(tmp_path, SOUND + dask).runner.options.address == "tcp://10.0.0.5:8786"
 
 
 def test_nornir_s_own_log_stays_off(tmp_path):
