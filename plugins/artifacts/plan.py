@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from plugins.artifacts.mirror import Mirror
@@ -53,25 +53,34 @@ class Downloads:
 
     def check(self, artifacts: Iterable[Artifact]) -> None:
         """Refuse to start without a pin that these need. Raises SettingsError, which names them all."""
-        if problems := [problem for each in artifacts for problem in self._problems(each)]:
-            raise SettingsError("\n".join(problems))
+        found: dict[str, list[tuple[str, str]]] = {}
+        for artifact in artifacts:
+            if (problem := self._problem(artifact)) is not None:
+                seen, todo = problem
+                found.setdefault(todo, []).append((f"{artifact.name} {artifact.version}", seen))
+        if found:
+            raise SettingsError("\n".join(map(_told, found.values(), found)))
 
-    def _problems(self, artifact: Artifact) -> Iterator[str]:
-        command = self.lock_command
-        named = f"{artifact.name} {artifact.version}"
-        if self.sources(artifact):
-            return
-        held = [each for each in artifact.platforms if self.mirror and self.mirror.holds(artifact.place(each))]
-        if held and self.mirror:
-            yield f"{named}: {self.mirror} holds it, and it is not pinned: run `{command} --mirror {self.mirror}`"
-        elif artifact.kind is Kind.CONTAINER_FILE and not self.pins.digest(artifact):
-            yield f"{named}: the image {artifact.reference} is not pinned: run `{command}`"
-        elif artifact.kind in PLAIN and artifact.provide and not self.mirror:
-            place = artifact.place(artifact.platforms[0])
-            yield f"{named} is published nowhere: put it into a mirror at {place} and give --mirror (docs/artifacts.md)"
-        elif artifact.kind in PLAIN and self.mirror and self.mirror.folder:
-            places = " or ".join(artifact.place(each) for each in artifact.platforms)
-            yield f"{named} is not pinned, and {self.mirror} does not hold {places}: put it there, or run `{command}`"
-        elif artifact.kind in PLAIN:
-            mirror = f" --mirror {self.mirror}" if self.mirror else ""
-            yield f"{named} is not pinned ({artifact.source(artifact.platforms[0])}): run `{command}{mirror}`"
+    def _problem(self, artifact: Artifact) -> tuple[str, str] | None:
+        """Say what keeps hosts from getting it, and what to do; None where nothing does."""
+        command, mirror = self.lock_command, self.mirror
+        plain, places = artifact.kind in PLAIN, " or ".join(artifact.place(each) for each in artifact.platforms)
+        if self.sources(artifact) or artifact.kind is Kind.IMAGE:
+            return None
+        if mirror and any(mirror.holds(artifact.place(each)) for each in artifact.platforms):
+            return f"not pinned, and {mirror} holds it", f"run `{command} --mirror {mirror}`"
+        if mirror is None and any(self.pins.of(artifact, each) for each in artifact.platforms):
+            return "pinned in a mirror, and none is given", "give it, as --mirror URL_OR_DIR"
+        if plain and artifact.provide and mirror is None:
+            return "published nowhere", f"put it into a mirror at {places} and give --mirror (docs/artifacts.md)"
+        if plain and mirror and mirror.folder:
+            return f"not pinned, and not in {mirror}", f"put it there at {places}, or run `{command}`"
+        if plain:
+            return "not pinned", f"run `{command}{f' --mirror {mirror}' if mirror else ''}`"
+        return None if self.pins.digest(artifact) else ("not pinned", f"run `{command}`")
+
+
+def _told(problems: Sequence[tuple[str, str]], todo: str) -> str:
+    """Name what has the same remedy in one line."""
+    names = ", ".join(name for name, _ in problems)
+    return f"{names}: {' or '.join(dict.fromkeys(seen for _, seen in problems))}; {todo}"

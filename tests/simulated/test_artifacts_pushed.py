@@ -75,7 +75,7 @@ def test_a_missing_pin_stops_before_any_host(simulated: Simulate, mirror: Path) 
     lock_file("current", hosts.inventory).unlink()
     said = hosts.command("runbooks.bootstrap", "--mirror", str(mirror))
     assert said.returncode == 2
-    assert f": {mirror} holds it, and it is not pinned: run `python -m runbooks.artifacts lock" in (said.stderr)
+    assert f": not pinned, and {mirror} holds it; run `python -m runbooks.artifacts lock" in said.stderr
     assert hosts.state("linux-1")["counters"]["connections"] == 0
     assert hosts.command(*LIST).returncode == 1
 
