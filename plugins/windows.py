@@ -18,8 +18,16 @@ CONTAINERS = "Containers"
 
 KUBELET, KUBE_PROXY, HYBRID_OVERLAY, CONTAINERD = "kubelet", "kube-proxy", "hybrid-overlay-node", "containerd"
 
+HEALTH = {KUBELET: "http://127.0.0.1:10248/healthz"}
+"""Where services tell how they are."""
+
 OVERLAY = "OVNKubernetesHybridOverlayNetwork"
 """The network that hybrid-overlay-node makes; the CNI configuration has to have the same name."""
+ANNOTATED_SUBNET = "k8s.ovn.org/hybrid-overlay-node-subnet"
+"""On the node: the subnet of its pods, written by the master's ovnkube."""
+ANNOTATED_MAC = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac"
+"""On the node: where the others' tunnels send to, written by its hybrid-overlay-node."""
+CNI_CONFIG = rf"{CNI_FOLDER}\config\cni.conf"
 FOREIGN_RUNTIMES = ("docker",)
 # Kind and what, of Defender's exclusions.
 EXCLUDED = (

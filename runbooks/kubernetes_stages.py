@@ -9,9 +9,11 @@ from tasks.await_dns import await_dns
 from tasks.await_node import await_node
 from tasks.await_windows_nodes import await_windows_nodes
 from tasks.compare_cluster import compare_cluster
+from tasks.compare_windows import compare_windows
 from tasks.configure_runtime import configure_runtime
 from tasks.deploy_dns import deploy_dns
 from tasks.gather_cluster import gather_cluster
+from tasks.gather_windows import gather_windows
 from tasks.grant_access import grant_access
 from tasks.import_images import import_images
 from tasks.install_artifacts import install_artifacts
@@ -183,5 +185,28 @@ KUBERNETES = (
         kubernetes=True,
         after_changes=False,
         needs=(Need("inspect-node", HOST, "what it found here is what is judged"),),
+    ),
+    Stage(
+        "inspect-windows",
+        gather_windows,
+        roles=(Role.MASTER, Role.WINDOWS),
+        kubernetes=True,
+        after_changes=False,
+        needs=(
+            Need("hybrid-overlay", HOST, "there is nothing to inspect without the overlay"),
+            Need("windows-ready", MASTER, "a node's condition is looked at once it should be ready"),
+        ),
+    ),
+    Stage(
+        "verify-windows",
+        compare_windows,
+        roles=(Role.WINDOWS,),
+        gathers="inspect-windows",
+        kubernetes=True,
+        after_changes=False,
+        needs=(
+            Need("inspect-windows", HOST, "what it found here is what is judged"),
+            Need("inspect-windows", MASTER, "what the API says of the node is told there"),
+        ),
     ),
 )

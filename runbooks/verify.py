@@ -15,8 +15,10 @@ from tasks.await_pod import await_pod
 from tasks.close_traffic_port import close_traffic_port
 from tasks.compare_cluster import compare_cluster
 from tasks.compare_overlay import compare_overlay
+from tasks.compare_windows import compare_windows
 from tasks.gather_cluster import gather_cluster
 from tasks.gather_overlay import gather_overlay
+from tasks.gather_windows import gather_windows
 from tasks.open_traffic_port import open_traffic_port
 from tasks.probe_pods import probe_pods
 from tasks.probe_traffic import probe_traffic
@@ -50,6 +52,18 @@ RUNBOOK = Runbook(
             gathers="inspect-node",
             kubernetes=True,
             needs=(Need("inspect-node", HOST, "what it found here is what is judged"),),
+        ),
+        Stage("inspect-windows", gather_windows, roles=(Role.MASTER, Role.WINDOWS), kubernetes=True),
+        Stage(
+            "verify-windows",
+            compare_windows,
+            roles=(Role.WINDOWS,),
+            gathers="inspect-windows",
+            kubernetes=True,
+            needs=(
+                Need("inspect-windows", HOST, "what it found here is what is judged"),
+                Need("inspect-windows", MASTER, "what the API says of the node is told there"),
+            ),
         ),
     ),
 )

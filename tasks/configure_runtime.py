@@ -8,7 +8,8 @@ from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.steps import StepsResult
-from plugins.windows import CNI_FOLDER, CONTAINERD_FOLDER, LOGS, RESTARTS
+from plugins.windows import CNI_FOLDER, CONTAINERD, CONTAINERD_FOLDER, RESTARTS
+from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
 
@@ -18,9 +19,9 @@ def configure_runtime(task: Task) -> StepsResult:
         return run_script(
             task,
             "windows/configure_runtime.ps1.j2",
+            service=windows_services(task)[CONTAINERD],
             folder=CONTAINERD_FOLDER,
             cni=CNI_FOLDER,
-            logs=LOGS,
             restarts=RESTARTS,
             pause_image=context_of(task).release.image("pause"),
         )

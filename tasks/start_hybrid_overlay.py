@@ -5,11 +5,10 @@ from __future__ import annotations
 from nornir.core.task import Task
 
 from plugins.connections import reopen_shell
-from plugins.context import context_of
-from plugins.inventory import host_settings
 from plugins.kubernetes import api_url
 from plugins.steps import Status, StepsResult
-from plugins.windows import CA, CNI_FOLDER, FOLDER, HYBRID_OVERLAY, LOGS, OVERLAY, RESTARTS, pair
+from plugins.windows import CA, CNI_CONFIG, FOLDER, HYBRID_OVERLAY, OVERLAY, RESTARTS, pair
+from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
 SECONDS = 180
@@ -31,7 +30,7 @@ def start_hybrid_overlay(task: Task) -> StepsResult:
     return result + run_script(
         task,
         "windows/configure_network.ps1.j2",
-        cni=CNI_FOLDER,
+        config=CNI_CONFIG,
         network=OVERLAY,
         subnet=subnet,
         provider=address,
@@ -39,22 +38,17 @@ def start_hybrid_overlay(task: Task) -> StepsResult:
 
 
 def _start(task: Task) -> StepsResult:
-    settings = host_settings(task.host)
     return run_script(
         task,
         "windows/start_hybrid_overlay.ps1.j2",
-        name=task.host.name,
-        address=settings.address,
-        service=HYBRID_OVERLAY,
+        service=windows_services(task)[HYBRID_OVERLAY],
         network=OVERLAY,
         folder=FOLDER,
-        logs=LOGS,
         restarts=RESTARTS,
         api_url=api_url(task),
         authority=CA,
         user=f"system:ovn-node:{task.host.name}",
         place=pair("ovn-node"),
-        port=context_of(task).cluster.vxlan_port,
         seconds=SECONDS,
     )
 

@@ -9,7 +9,8 @@ from plugins.inventory.model import Role
 from plugins.kubernetes import CA, KUBELET_CONFIG, TLS, api_url, placement
 from plugins.steps import StepsResult
 from plugins.windows import CA as WINDOWS_CA
-from plugins.windows import FOLDER, LOGS, PKI, RESTARTS, pair
+from plugins.windows import FOLDER, KUBELET, PKI, RESTARTS, pair
+from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
 SECONDS = 120
@@ -51,11 +52,9 @@ def _on_windows(task: Task) -> StepsResult:
     return run_script(
         task,
         "windows/start_kubelet.ps1.j2",
-        name=task.host.name,
-        address=settings.address,
+        service=windows_services(task)[KUBELET],
         fields=settings.kubelet,
         folder=FOLDER,
-        logs=LOGS,
         tls=PKI,
         restarts=RESTARTS,
         api_url=api_url(task),

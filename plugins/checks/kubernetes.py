@@ -42,9 +42,9 @@ def service_states(facts: HostFacts, node: Node) -> Verdict:
 def ready(facts: HostFacts, node: Node) -> Verdict:
     """The API calls the node ready, and nothing about it is short."""
     del node
-    if _silent(facts):
+    if silent(facts):
         return failed(f"the API says: {facts.text('node_error')}")
-    have = {str(each["type"]): each for each in _told(facts, "conditions", list)}
+    have = {str(each["type"]): each for each in told(facts, "conditions", list)}
     if "Ready" not in have:
         return failed("no word about it")
     if have["Ready"]["status"] != "True":
@@ -55,7 +55,7 @@ def ready(facts: HostFacts, node: Node) -> Verdict:
 
 def version(facts: HostFacts, node: Node) -> Verdict | None:
     """The kubelet is the release's."""
-    if _silent(facts):
+    if silent(facts):
         return None
     seen = facts.text("node_version")
     return (ok if seen == node.version else failed)(seen, node.version)
@@ -63,23 +63,23 @@ def version(facts: HostFacts, node: Node) -> Verdict | None:
 
 def address(facts: HostFacts, node: Node) -> Verdict | None:
     """The API reaches the node by the address of the inventory."""
-    if _silent(facts):
+    if silent(facts):
         return None
-    have = [str(each["address"]) for each in _told(facts, "addresses", list) if each["type"] == "InternalIP"]
+    have = [str(each["address"]) for each in told(facts, "addresses", list) if each["type"] == "InternalIP"]
     wanted = str(node.settings.address)
     return (ok if have == [wanted] else failed)(listed(have) or "none", wanted)
 
 
 def role(facts: HostFacts, node: Node) -> Verdict | None:
     """The node has the label of its role; the master takes no ordinary pods, and a worker does."""
-    if _silent(facts):
+    if silent(facts):
         return None
     label = ROLE_LABELS[node.settings.role]
     key = label.partition("=")[0]
-    kept_free = any(each.get("key") == "node-role.kubernetes.io/control-plane" for each in _told(facts, "taints", list))
+    kept_free = any(each.get("key") == "node-role.kubernetes.io/control-plane" for each in told(facts, "taints", list))
     master = node.settings.role is Role.MASTER
     wanted = f"label {key}, " + ("a taint that keeps ordinary pods away" if master else "no taint of a control plane")
-    seen = f"label {key}" if key in _told(facts, "labels", dict) else "no such label"
+    seen = f"label {key}" if key in told(facts, "labels", dict) else "no such label"
     seen += ", with the taint" if kept_free else ", without the taint"
     return (ok if seen.startswith("label") and kept_free is master else failed)(seen, wanted)
 
@@ -138,12 +138,12 @@ def rules_for(role: Role) -> tuple[Rule[Node], ...]:
     return (*_NODE_RULES, *parts, *pairs, _DEPLOYMENT, _NAME)
 
 
-def _silent(facts: HostFacts) -> bool:
+def silent(facts: HostFacts) -> bool:
     """Whether the API says nothing about the node, which one check tells of."""
     return bool(facts.texts.get("node_error"))
 
 
-def _told(facts: HostFacts, part: str, kind: type) -> Any:
+def told(facts: HostFacts, part: str, kind: type) -> Any:
     """Read one part of what the API says of the node; ValueError where that cannot be read."""
     text = facts.may_be_empty(f"node_{part}")
     try:

@@ -1,4 +1,4 @@
-"""Simulated twins of the verbs that look at a cluster: inspect_node inspect_health inspect_pairs and their like."""
+"""Simulated twins of the verbs that look at a cluster: inspect_node inspect_nodes inspect_health and their like."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from plugins.simulate.effects import Part
 from plugins.simulate.nodes import available, condition, register_node, resolve
 from plugins.simulate.verbs_kubernetes import why_unhealthy
 from plugins.simulate.vocabulary import FreeVerb, Verb, needs
+from plugins.simulate.windows.nodes import register_nodes
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -34,6 +35,25 @@ def _node(play: Play, config: str, name: str, *services: str) -> Part:
         told = {"node_error": str(error)}
     for fact, text in told.items():
         yield from play.fact(fact, text)
+    yield from play.report(Status.OK)
+
+
+def _nodes(play: Play, config: str, *names: str) -> Part:
+    host = play.host
+    yield from play.begin("inspect nodes")
+    if missing := needs(host, "kubectl"):
+        yield from play.fail(missing.message)
+    register_nodes(host)
+    for name in names:
+        try:
+            master = api.ask(host, config)
+            told = _told(master, name)
+            annotations = master.state.objects[api.key_of("Node", name)]["metadata"].get("annotations")
+            told["node_annotations"] = json.dumps(annotations) if annotations else ""
+        except NoAnswerError as error:
+            told = {"node_error": str(error)}
+        for fact, text in told.items():
+            yield from play.fact(f"{name}/{fact}", text)
     yield from play.report(Status.OK)
 
 
@@ -107,6 +127,7 @@ def _deployment(play: Play, config: str, namespace: str, name: str) -> Part:
 
 VERBS: dict[str, Verb] = {
     "inspect_node": FreeVerb(_node, 2, None),
+    "inspect_nodes": FreeVerb(_nodes, 2, None),
     "inspect_health": FreeVerb(_health, 2, 5),
     "inspect_pairs": FreeVerb(_pairs, 0, None),
     "inspect_name": FreeVerb(_name, 2, 2),

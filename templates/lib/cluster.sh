@@ -7,21 +7,37 @@
 # what its kubelet says of itself.
 NODE_PARTS='{.metadata.labels}{"\n"}{.spec.taints}{"\n"}{.status.addresses}{"\n"}{.status.conditions}{"\n"}{.status.nodeInfo.kubeletVersion}'
 inspect_node() {
-  local text labels='' taints='' addresses='' conditions='' version=''
   _begin 'inspect node'
   if ! _needs kubectl; then _fail; fi
   _inspect_services "${@:3}"
-  if text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$NODE_PARTS" 2>&1); then
-    { IFS= read -r labels; IFS= read -r taints; IFS= read -r addresses; IFS= read -r conditions; IFS= read -r version; } <<<"$text"
-    _fact node_labels "$labels"
-    _fact node_taints "$taints"
-    _fact node_addresses "$addresses"
-    _fact node_conditions "$conditions"
-    _fact node_version "$version"
-  else
-    _fact node_error "${text##*$'\n'}"
-  fi
+  _inspect_node_object "$1" "$2" "$NODE_PARTS" ''
   _report ok
+}
+
+# inspect_nodes KUBECONFIG NODE...: what the API says of nodes that cannot ask it themselves, with their annotations;
+# facts are those of inspect_node, NODE/ before each.
+inspect_nodes() {
+  local name
+  _begin 'inspect nodes'
+  if ! _needs kubectl; then _fail; fi
+  for name in "${@:2}"; do
+    _inspect_node_object "$1" "$name" "$NODE_PARTS"'{"\n"}{.metadata.annotations}' "$name/"
+  done
+  _report ok
+}
+
+# _inspect_node_object KUBECONFIG NODE PARTS PREFIX
+_inspect_node_object() {
+  local text parts names=(labels taints addresses conditions version annotations) place
+  if ! text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$3" 2>&1); then
+    _fact "$4node_error" "${text##*$'\n'}"
+    return
+  fi
+  # As many lines as there are parts; an empty part is an empty line, but the last may be missing.
+  mapfile -t parts <<<"$text"
+  for place in "${!parts[@]}"; do
+    if [[ -n ${names[place]-} ]]; then _fact "$4node_${names[place]}" "${parts[place]}"; fi
+  done
 }
 
 # inspect_health NAME URL [AUTHORITY [CERTIFICATE KEY]]: fact health_NAME: well, or what was said instead.

@@ -77,6 +77,29 @@ function _fact_pending_reboot { return _reboot_reasons }
 function _fact_features {
     foreach ($name in $args) { "$name $((Get-WindowsOptionalFeature -Online -FeatureName $name).State)" }
 }
+# NAME SUBNET ADDRESS of each network that the host network service keeps; ADDRESS is the host's own.
+function _fact_networks {
+    if (-not (Get-Command -Name 'Get-HnsNetwork' -ErrorAction SilentlyContinue)) { return }
+    foreach ($each in Get-HnsNetwork) {
+        $subnet, $address = [string]@($each.Subnets)[0].AddressPrefix, [string]$each.ManagementIP
+        if ($subnet -and $address) { "$($each.Name) $subnet $address" }
+    }
+}
+# URL ANSWER: well, or what was said instead.
+function _fact_answers {
+    foreach ($url in $args) {
+        $answer = 'well'
+        try {
+            $request = [Net.WebRequest]::Create([string]$url)
+            $request.Timeout = 10000
+            $request.Proxy = $null
+            $request.GetResponse().Dispose()
+        } catch {
+            $answer = (_words $_) -replace '\s+', ' '
+        }
+        "$url $answer"
+    }
+}
 # NAME STATE START COMMAND; a service that is not there has state "-".
 function _fact_services {
     foreach ($name in $args) {

@@ -126,14 +126,6 @@ def test_a_task_that_changes_nothing_costs_four_requests(simulated: Simulate, tm
     assert shells["Create"] == 2, "one before the reboot and one after it"
 
 
-def test_verify_has_nothing_for_windows_hosts_yet(simulated: Simulate) -> None:
-    """They are shown as skipped, with the reason, and the run is well."""
-    hosts = simulated(count=1, windows=1)
-    done = hosts.command("runbooks.verify", "--role", "windows")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "no stage is for Windows hosts" in done.stdout + done.stderr
-
-
 def test_two_reboots_where_one_was_pending(simulated: Simulate, tmp_path: Path) -> None:
     """Windows' own comes first, as nothing can be installed on top of it."""
     hosts = simulated(count=1, windows=1)

@@ -11,6 +11,7 @@ from simulating import Simulate, Simulated
 from plugins.simulate.state import lasting
 
 MIRROR = ("--mirror", "http://mirror.simulated")
+VERIFIED = ("inspect-windows", "verify-windows")
 NODE = ("features", "protection", "certificates", "artifacts", "runtime", "kubelet", "hybrid-overlay")
 
 
@@ -36,7 +37,8 @@ def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> N
     bare = lasting(hosts.state("windows-1"))
     found, _ = bootstrap(hosts, tmp_path, *MIRROR, "--dry-run")
     would = stages(found["windows-1"])
-    assert would.pop("hybrid-overlay") == "skipped", "there is no node yet that it could write on"
+    not_yet = {stage: would.pop(stage) for stage in ("hybrid-overlay", *VERIFIED)}
+    assert set(not_yet.values()) == {"skipped"}, "there is no node yet"
     assert set(would.values()) == {"ok", "would-change"}
     assert lasting(hosts.state("windows-1")) == bare
     found, text = bootstrap(hosts, tmp_path, *MIRROR)
@@ -50,6 +52,7 @@ def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> N
     assert services["hybrid-overlay-node"]["depends"] == ["kubelet"]
     assert {services[name]["state"] for name in ("containerd", "kubelet", "hybrid-overlay-node")} == {"Running"}
     assert stages(found["master-1"])["windows-ready"] == "ok"
+    assert {stages(found["windows-1"])[stage] for stage in VERIFIED} == {"ok"}
     for again in ((), ("--dry-run",)):
         found, _ = bootstrap(hosts, tmp_path, *MIRROR, *again)
         assert {host["status"] for host in found.values()} == {"ok"}
@@ -139,3 +142,18 @@ def test_a_mirrors_folder_is_not_carried_over_winrm(simulated: Simulate, tmp_pat
     (tmp_path / "mirror").mkdir()
     _, text = bootstrap(hosts, tmp_path, "--mirror", str(tmp_path / "mirror"), "--role", "windows", expect=1)
     assert "serve the folder over HTTP" in " ".join(text.split())
+
+
+def test_verify_looks_at_windows_nodes(simulated: Simulate, tmp_path: Path) -> None:
+    """All is well; then its kubelet no longer answers, and the run fails with what was seen."""
+    hosts = simulated(count=1, windows=1)
+    bootstrap(hosts, tmp_path, *MIRROR)
+    done = hosts.command("runbooks.verify", "--role", "windows", "--verbose")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "check overlay-network" in done.stdout + done.stderr
+    hosts.add_fault("windows-1:unhealthy:service=kubelet")
+    done = hosts.command("runbooks.verify")
+    assert done.returncode == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "check kubelet-health" in said
+    assert "actively refused" in said

@@ -17,7 +17,7 @@ TASKS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.stem not i
 BODIES = sorted([*(TEMPLATES / "linux").glob("*.sh.j2"), *(TEMPLATES / "windows").glob("*.ps1.j2")])
 LOOKING = {
     *("gather", "listen", "unlisten", "probe", "show_file", "inspect_overlay", "inspect_chassis"),
-    *("inspect_node", "inspect_health", "inspect_pairs", "inspect_name", "inspect_deployment"),
+    *("inspect_node", "inspect_nodes", "inspect_health", "inspect_pairs", "inspect_name", "inspect_deployment"),
 }
 
 

@@ -11,6 +11,7 @@ from plugins.checks.host import HOST_RULES
 from plugins.checks.kubernetes import rules_for
 from plugins.checks.reach import REACH_RULES
 from plugins.checks.windows import WINDOWS_RULES
+from plugins.checks.windows_node import WINDOWS_NODE_RULES
 from plugins.inventory.model import Role
 from plugins.scripts import TEMPLATES
 
@@ -47,3 +48,10 @@ def test_every_check_of_a_node_is_described():
     ids = {rule.id for role in (Role.MASTER, Role.LINUX) for rule in rules_for(role)}
     wanted = {"NAME-certificate" if name.endswith("-certificate") else name for name in ids}
     assert wanted <= set(re.findall(r"`([\w-]+)`", text))
+
+
+def test_every_check_of_a_windows_node_is_described():
+    """docs/windows.md has a row for each, in the words of the list."""
+    text = (TEMPLATES.parent / "docs" / "windows.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    assert rows == [(rule.id, rule.wanted, rule.todo) for rule in WINDOWS_NODE_RULES]

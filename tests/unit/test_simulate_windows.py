@@ -233,6 +233,17 @@ def test_what_cannot_be_done_fails_in_the_librarys_words(body: str, message: str
     assert said.ended
 
 
+def test_what_a_node_is_asked_about_itself(run: Run) -> None:
+    """A fresh host has no network and no kubelet to answer, and both are said in the form that checks read."""
+    url = "http://127.0.0.1:10248/healthz"
+    said = run(f"gather networks 'answers={url}'")
+    assert said.facts["networks"] == ""
+    assert (
+        said.facts["answers"]
+        == f"{url} No connection could be made to port 10248: the target machine actively refused it"
+    )
+
+
 def test_a_secret_is_written_and_not_shown(run: Run, hosts: MemoryHosts) -> None:
     """The host has it, and what the script said has not."""
     said = run("secret_file C:\\k\\key secret:1")

@@ -10,11 +10,13 @@ import yaml
 
 from plugins.simulate.api import NoAnswerError, Object, ask, key_of
 from plugins.simulate.windows.state import where
+from plugins.windows import CNI_CONFIG
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
-CNI_CONFIG = r"C:\k\cni\config\cni.conf"
+KUBELET = r"C:\k\kubelet.exe"
+_VERSION = re.compile(r"/(v[0-9][0-9.]*)/")
 _OPTION = re.compile(r"--([a-z0-9-]+)=(\S+)")
 _PROGRAM = re.compile(r"[A-Z]:\\k\\\S+\.exe", re.IGNORECASE)
 
@@ -52,9 +54,15 @@ def _register(host: SimulatedHost) -> None:
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "windows"}},
         "spec": {"taints": config.get("registerWithTaints", [])},
-        "status": {"addresses": [{"type": "InternalIP", "address": options["node-ip"]}], "nodeInfo": {}},
+        "status": {"addresses": [{"type": "InternalIP", "address": options["node-ip"]}], "nodeInfo": _info(host)},
     }
     master.state.objects.setdefault(key_of("Node", name), node)
+
+
+def _info(host: SimulatedHost) -> Object:
+    """Give the kubelet's version, which stands in the address that it was downloaded from."""
+    found = _VERSION.search(host.state.files.text(where(KUBELET)) or "")
+    return {"kubeletVersion": found[1] if found else ""}
 
 
 def why_not_ready(host: SimulatedHost) -> str:

@@ -1,4 +1,4 @@
-"""Simulated twins of the verbs for downloads: artifact archive. What is downloaded is its SHA-256 and nothing more."""
+"""Simulated twins of the verbs for downloads: artifact archive. What is downloaded is its SHA-256 and its source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARK = "simulated download, sha256 "
 
 
 def _digest(content: str) -> str:
-    return content.removeprefix(_MARK) if content.startswith(_MARK) else sha256(content.encode()).hexdigest()
+    return content.removeprefix(_MARK).split()[0] if content.startswith(_MARK) else sha256(content.encode()).hexdigest()
 
 
 def _look_artifact(play: Play, path: str, wanted: str, *_: str) -> Seen:
@@ -27,8 +27,8 @@ def _look_artifact(play: Play, path: str, wanted: str, *_: str) -> Seen:
     return AS_WANTED if seen == wanted else Seen(1, f"-{path} sha256 {seen}\n+{path} sha256 {wanted}\n")
 
 
-def _act_artifact(play: Play, path: str, wanted: str, *_: str) -> None:
-    place(play, path, f"{_MARK}{wanted}")
+def _act_artifact(play: Play, path: str, wanted: str, *source: str) -> None:
+    place(play, path, f"{_MARK}{wanted} from {' '.join(source)}")
 
 
 def _note(path: str, folder: str) -> str:

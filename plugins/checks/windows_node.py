@@ -1,0 +1,136 @@
+"""Checks of a Windows host that is a node: what runs there, its network, and what the master's API says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from json import JSONDecodeError, loads
+
+from plugins.checks import kubernetes
+from plugins.checks.facts import HostFacts
+from plugins.checks.kubernetes import Node, silent, told
+from plugins.checks.model import Rule, Verdict, failed, ok
+from plugins.kubernetes import ROLE_LABELS
+from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, KUBELET, OVERLAY
+from plugins.windows_services import WindowsService
+from plugins.words import listed
+
+
+@dataclass(frozen=True)
+class WindowsNode(Node):
+    """What one Windows host is judged against; `services` are what it is to run, by name."""
+
+    services: Mapping[str, WindowsService]
+
+
+def services(facts: HostFacts, node: WindowsNode) -> Verdict:
+    """Every service runs, starts with Windows, and has the command line that it was given."""
+    have = facts.pairs("services")
+    wanted = f"{', '.join(node.services)} running, started by Windows, with the command lines of the release"
+    bad = []
+    for name, service in node.services.items():
+        state, _, rest = have.get(name, "-").partition(" ")
+        start, _, command = rest.partition(" ")
+        if state == "-":
+            bad.append(f"no service {name}")
+        elif (state, start) != ("Running", "Auto"):
+            bad.append(f"{name} {state}, start {start}")
+        elif command != service.command:
+            bad.append(f"{name} with the command line {command}")
+    return failed(listed(bad, 4), wanted) if bad else ok("all of them", wanted)
+
+
+def healthy(part: str) -> Rule[WindowsNode]:
+    """Make the rule that a service says that it is well."""
+
+    def judge(facts: HostFacts, node: WindowsNode) -> Verdict:
+        del node
+        seen = facts.pairs("answers").get(HEALTH[part], "no answer")
+        return (ok if seen == "well" else failed)(seen)
+
+    return Rule(f"{part}-health", "well, by its own word", rf"look at the end of C:\var\log\{part}\{part}.log", judge)
+
+
+def network(facts: HostFacts, node: WindowsNode) -> Verdict:
+    """HNS has the overlay's network, with the subnet that the node was given and the host's own address."""
+    have = {name: rest for name, *rest in facts.lines("networks", 3)}
+    if OVERLAY not in have:
+        return failed(listed(sorted(have)), OVERLAY)
+    subnet, address = have[OVERLAY]
+    given = _annotations(facts).get(ANNOTATED_SUBNET, subnet)
+    wanted = f"{OVERLAY} with {given}, from {node.settings.address}"
+    seen = f"{OVERLAY} with {subnet}, from {address}"
+    return (ok if seen == wanted else failed)(seen, wanted)
+
+
+def pod_network(facts: HostFacts, _: WindowsNode) -> Verdict:
+    """The container runtime plugs pods into that network; with another name every pod fails."""
+    text = facts.may_be_empty("cni")
+    try:
+        config = loads(text or "{}")
+        seen = f"{config.get('name', 'no network')} with {config.get('ipam', {}).get('subnet', 'no subnet')}"
+    except (JSONDecodeError, AttributeError):
+        raise ValueError(f"cannot read the configuration of pods' network: {text[:100]}") from None
+    subnets = {name: subnet for name, subnet, _ in facts.lines("networks", 3)}
+    wanted = f"{OVERLAY} with {subnets.get(OVERLAY, 'the subnet that HNS has')}"
+    return (ok if seen == wanted else failed)(seen, wanted)
+
+
+def node_overlay(facts: HostFacts, _: WindowsNode) -> Verdict | None:
+    """The node tells the others its subnet and where to send: without either there is no tunnel to it."""
+    if silent(facts):
+        return None
+    have = _annotations(facts)
+    missing = [name for name in (ANNOTATED_SUBNET, ANNOTATED_MAC) if not have.get(name)]
+    if missing:
+        return failed(f"no {', no '.join(missing)}")
+    return ok(f"{have[ANNOTATED_SUBNET]} by {have[ANNOTATED_MAC]}")
+
+
+def role(facts: HostFacts, node: WindowsNode) -> Verdict | None:
+    """The node has the label of its role, and the taint that keeps pods for Linux away."""
+    if silent(facts):
+        return None
+    key = ROLE_LABELS[node.settings.role].partition("=")[0]
+    taints = [f"{each.get('key')}={each.get('value')}:{each.get('effect')}" for each in told(facts, "taints", list)]
+    seen = f"label {key}" if key in told(facts, "labels", dict) else "no such label"
+    seen += f", {', '.join(taints) or 'no taint'}"
+    good = seen.startswith("label") and "os=Windows:NoSchedule" in taints
+    return (ok if good else failed)(seen, f"label {key}, os=Windows:NoSchedule")
+
+
+def _annotations(facts: HostFacts) -> dict[str, str]:
+    return {str(name): str(text) for name, text in told(facts, "annotations", dict).items()} if _heard(facts) else {}
+
+
+def _heard(facts: HostFacts) -> bool:
+    return bool(facts.texts.get("node_annotations")) and not silent(facts)
+
+
+_AGAIN = "python -m runbooks.task {} --host NAME"
+WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
+    Rule(
+        "kubernetes-services",
+        "the node's services running",
+        _AGAIN.format("runtime (and kubelet, hybrid-overlay)"),
+        services,
+    ),
+    healthy(KUBELET),
+    Rule(
+        "overlay-network",
+        f"the network {OVERLAY}",
+        r"look at the end of C:\var\log\hybrid-overlay-node\hybrid-overlay-node.log",
+        network,
+    ),
+    Rule("pod-network", "pods are plugged into that network", _AGAIN.format("hybrid-overlay"), pod_network),
+    Rule("node-ready", "Ready", r"look at the end of C:\var\log\kubelet\kubelet.log", kubernetes.ready),
+    Rule(
+        "node-overlay",
+        "the node's subnet and gateway's MAC address among its annotations",
+        r"look at journalctl -u ovnkube on the master, and C:\var\log\hybrid-overlay-node on the host",
+        node_overlay,
+    ),
+    Rule("node-version", "the release's kubelet", _AGAIN.format("artifacts (and kubelet)"), kubernetes.version),
+    Rule("node-address", "the inventory's address", _AGAIN.format("kubelet"), kubernetes.address),
+    Rule("node-role", "label and taint of the role", "python -m runbooks.task labels", role),
+)

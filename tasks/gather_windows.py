@@ -1,0 +1,32 @@
+"""What the Windows hosts' part of the cluster looks like, from them and from the master. Changes nothing."""
+
+from __future__ import annotations
+
+from nornir.core.task import Task
+
+from plugins.inventory import host_settings
+from plugins.inventory.model import Role
+from plugins.kubernetes import SUPERUSER_CONFIG, node_hosts
+from plugins.steps import StepsResult
+from plugins.windows import CNI_CONFIG, HEALTH
+from plugins.windows_services import windows_services
+from tasks.run_script import run_script
+
+
+def gather_windows(task: Task) -> StepsResult:
+    """Gather what compare_windows judges, as facts of the result.
+
+    On the master: what the API says of the inventory's Windows hosts, which have nothing to ask it with.
+    """
+    if host_settings(task.host).role is Role.WINDOWS:
+        return run_script(
+            task,
+            "windows/gather_windows.ps1.j2",
+            services=tuple(windows_services(task)),
+            config=CNI_CONFIG,
+            urls=tuple(HEALTH.values()),
+        )
+    nodes = node_hosts(task, (Role.WINDOWS,))
+    if not nodes:
+        return StepsResult(task.host)
+    return run_script(task, "linux/gather_windows.sh.j2", config=SUPERUSER_CONFIG, nodes=nodes)
