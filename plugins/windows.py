@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
+
 from plugins.inventory.model import ClusterSettings
 from plugins.kubernetes import Placement
 
@@ -18,11 +20,14 @@ CONTAINERS = "Containers"
 
 KUBELET, KUBE_PROXY, HYBRID_OVERLAY, CONTAINERD = "kubelet", "kube-proxy", "hybrid-overlay-node", "containerd"
 
-HEALTH = {KUBELET: "http://127.0.0.1:10248/healthz"}
+HEALTH = {KUBELET: "http://127.0.0.1:10248/healthz", KUBE_PROXY: "http://127.0.0.1:10256/healthz"}
 """Where services tell how they are."""
 
 OVERLAY = "OVNKubernetesHybridOverlayNetwork"
 """The network that hybrid-overlay-node makes; the CNI configuration has to have the same name."""
+SOURCE_VIP = "VIPEndpoint"
+"""The endpoint of HNS by which the host itself is in that network: services answer through its address."""
+PROXY_CONFIG = rf"{FOLDER}\kube-proxy.yaml"
 ANNOTATED_SUBNET = "k8s.ovn.org/hybrid-overlay-node-subnet"
 """On the node: the subnet of its pods, written by the master's ovnkube."""
 ANNOTATED_MAC = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac"
@@ -40,6 +45,14 @@ EXCLUDED = (
 def pair(leaf: str) -> Placement:
     """Say where the certificate and the key of one row of the table go."""
     return Placement(rf"{PKI}\{leaf}.pem", rf"{PKI}\{leaf}-key.pem", "")
+
+
+def source_vip(subnet: str) -> IPv4Address:
+    """Give the source VIP in a node's subnet: the first address after the gateway's, which no pod gets.
+
+    One that HNS picks could be a pod's already, as the CNI plugin does not ask HNS, and would be another after a boot.
+    """
+    return IPv4Network(subnet)[2]
 
 
 def served(cluster: ClusterSettings) -> dict[str, str]:

@@ -9,7 +9,17 @@ from nornir.core.task import Task
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.kubernetes import api_url
-from plugins.windows import CA, CONTAINERD, CONTAINERD_FOLDER, FOLDER, HYBRID_OVERLAY, KUBELET, LOGS
+from plugins.windows import (
+    CA,
+    CONTAINERD,
+    CONTAINERD_FOLDER,
+    FOLDER,
+    HYBRID_OVERLAY,
+    KUBE_PROXY,
+    KUBELET,
+    LOGS,
+    PROXY_CONFIG,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,10 @@ def windows_services(task: Task) -> dict[str, WindowsService]:
         rf" --logfile={LOGS}\{HYBRID_OVERLAY}\{HYBRID_OVERLAY}.log --loglevel=4",
         after=KUBELET,
     )
-    return {service.name: service for service in (containerd, kubelet, overlay)}
+    proxy = WindowsService(
+        KUBE_PROXY, f"{_runner(KUBE_PROXY)} --config={PROXY_CONFIG} --windows-service", after=HYBRID_OVERLAY
+    )
+    return {service.name: service for service in (containerd, kubelet, overlay, proxy)}
 
 
 def _runner(name: str) -> str:

@@ -21,6 +21,7 @@ from tasks.label_nodes import label_nodes
 from tasks.start_control_plane import start_control_plane
 from tasks.start_etcd import start_etcd
 from tasks.start_hybrid_overlay import start_hybrid_overlay
+from tasks.start_kube_proxy import start_kube_proxy
 from tasks.start_kubelet import start_kubelet
 from tasks.start_ovnkube import start_ovnkube
 
@@ -147,6 +148,14 @@ KUBERNETES = (
         ),
     ),
     Stage(
+        "kube-proxy",
+        start_kube_proxy,
+        roles=(Role.WINDOWS,),
+        gathers="hybrid-overlay",
+        kubernetes=True,
+        needs=(Need("hybrid-overlay", HOST, "services are served on the overlay's network"),),
+    ),
+    Stage(
         "windows-ready",
         await_windows_nodes,
         roles=(Role.MASTER,),
@@ -193,7 +202,7 @@ KUBERNETES = (
         kubernetes=True,
         after_changes=False,
         needs=(
-            Need("hybrid-overlay", HOST, "there is nothing to inspect without the overlay"),
+            Need("kube-proxy", HOST, "there is nothing to inspect before all services run"),
             Need("windows-ready", MASTER, "a node's condition is looked at once it should be ready"),
         ),
     ),

@@ -7,7 +7,7 @@ from nornir.core.task import Task
 from plugins.connections import reopen_shell
 from plugins.kubernetes import api_url
 from plugins.steps import Status, StepsResult
-from plugins.windows import CA, CNI_CONFIG, FOLDER, HYBRID_OVERLAY, OVERLAY, RESTARTS, pair
+from plugins.windows import CA, CNI_CONFIG, FOLDER, HYBRID_OVERLAY, OVERLAY, RESTARTS, pair, source_vip
 from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
@@ -33,6 +33,7 @@ def start_hybrid_overlay(task: Task) -> StepsResult:
         config=CNI_CONFIG,
         network=OVERLAY,
         subnet=subnet,
+        first=source_vip(subnet) + 1,
         provider=address,
     )
 

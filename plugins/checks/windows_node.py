@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError, loads
 
+import yaml
+
 from plugins.checks import kubernetes
 from plugins.checks.facts import HostFacts
 from plugins.checks.kubernetes import Node, silent, told
 from plugins.checks.model import Rule, Verdict, failed, ok
 from plugins.kubernetes import ROLE_LABELS
-from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, KUBELET, OVERLAY
+from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, KUBE_PROXY, KUBELET, OVERLAY, source_vip
 from plugins.windows_services import WindowsService
 from plugins.words import listed
 
@@ -76,6 +78,22 @@ def pod_network(facts: HostFacts, _: WindowsNode) -> Verdict:
     return (ok if seen == wanted else failed)(seen, wanted)
 
 
+def source_address(facts: HostFacts, _: WindowsNode) -> Verdict:
+    """Services answer from the source VIP: the host has it in the network, and kube-proxy is told the same one."""
+    subnets = {name: subnet for name, subnet, _ in facts.lines("networks", 3)}
+    if OVERLAY not in subnets:
+        return failed(f"no network {OVERLAY}")
+    vip = source_vip(subnets[OVERLAY])
+    text = facts.may_be_empty("proxy")
+    try:
+        told_proxy = (yaml.safe_load(text) or {}).get("winkernel", {}).get("sourceVip", "none")
+    except (yaml.YAMLError, AttributeError):
+        raise ValueError(f"cannot read the configuration of kube-proxy: {text[:100]}") from None
+    wanted = f"{vip} in {OVERLAY}, and {vip} in kube-proxy's configuration"
+    seen = f"{facts.may_be_empty('endpoint') or 'none'}, and {told_proxy} in kube-proxy's configuration"
+    return (ok if seen == wanted else failed)(seen, wanted)
+
+
 def node_overlay(facts: HostFacts, _: WindowsNode) -> Verdict | None:
     """The node tells the others its subnet and where to send: without either there is no tunnel to it."""
     if silent(facts):
@@ -112,10 +130,11 @@ WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
     Rule(
         "kubernetes-services",
         "the node's services running",
-        _AGAIN.format("runtime (and kubelet, hybrid-overlay)"),
+        _AGAIN.format("runtime (and kubelet, hybrid-overlay, kube-proxy)"),
         services,
     ),
     healthy(KUBELET),
+    healthy(KUBE_PROXY),
     Rule(
         "overlay-network",
         f"the network {OVERLAY}",
@@ -123,6 +142,12 @@ WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
         network,
     ),
     Rule("pod-network", "pods are plugged into that network", _AGAIN.format("hybrid-overlay"), pod_network),
+    Rule(
+        "source-vip",
+        "one source VIP, on the host and in kube-proxy's configuration",
+        _AGAIN.format("kube-proxy"),
+        source_address,
+    ),
     Rule("node-ready", "Ready", r"look at the end of C:\var\log\kubelet\kubelet.log", kubernetes.ready),
     Rule(
         "node-overlay",

@@ -88,17 +88,15 @@ function _fact_networks {
 # URL ANSWER: well, or what was said instead.
 function _fact_answers {
     foreach ($url in $args) {
-        $answer = 'well'
-        try {
-            $request = [Net.WebRequest]::Create([string]$url)
-            $request.Timeout = 10000
-            $request.Proxy = $null
-            $request.GetResponse().Dispose()
-        } catch {
-            $answer = (_words $_) -replace '\s+', ' '
-        }
+        $answer = _unwell $url
+        if (-not $answer) { $answer = 'well' }
         "$url $answer"
     }
+}
+# ADDRESS in NETWORK; empty where there is no endpoint of that name.
+function _fact_endpoint([string]$name) {
+    if (-not (Get-Command -Name 'Get-HnsEndpoint' -ErrorAction SilentlyContinue)) { return '' }
+    return _host_endpoint_words $name
 }
 # NAME STATE START COMMAND; a service that is not there has state "-".
 function _fact_services {

@@ -18,6 +18,8 @@ from plugins.powershell import libraries
 # Cmdlets of Windows PowerShell 5.1 and Windows Server 2022, with those of their parameters that are used.
 CMDLETS = {
     "Add-MpPreference": "ExclusionPath ExclusionProcess",
+    "Add-Type": "MemberDefinition Name Namespace PassThru",
+    "ConvertFrom-Json": "InputObject",
     "ForEach-Object": "",
     "Get-Acl": "LiteralPath",
     "Get-ChildItem": "Path",
@@ -25,6 +27,7 @@ CMDLETS = {
     "Get-Command": "CommandType Name ErrorAction",
     "Get-Content": "Encoding LiteralPath Tail",
     "Get-FileHash": "Algorithm LiteralPath",
+    "Get-HnsEndpoint": "",
     "Get-HnsNetwork": "",
     "Get-Item": "Force LiteralPath",
     "Get-ItemProperty": "LiteralPath",
@@ -55,6 +58,7 @@ CMDLETS = {
     "Out-Null": "",
     "Out-String": "",
     "Register-ScheduledTask": "Force TaskName",
+    "Remove-HnsEndpoint": "",
     "Remove-Item": "Force LiteralPath Recurse ErrorAction",
     "Remove-NetFirewallRule": "",
     "Set-Acl": "AclObject LiteralPath",

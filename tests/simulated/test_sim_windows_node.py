@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from plugins.simulate.state import lasting
 
 MIRROR = ("--mirror", "http://mirror.simulated")
 VERIFIED = ("inspect-windows", "verify-windows")
-NODE = ("features", "protection", "certificates", "artifacts", "runtime", "kubelet", "hybrid-overlay")
+NODE = ("features", "protection", "certificates", "artifacts", "runtime", "kubelet", "hybrid-overlay", "kube-proxy")
 
 
 def bootstrap(hosts: Simulated, tmp_path: Path, *words: str, expect: int = 0) -> tuple[dict, str]:
@@ -37,7 +38,7 @@ def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> N
     bare = lasting(hosts.state("windows-1"))
     found, _ = bootstrap(hosts, tmp_path, *MIRROR, "--dry-run")
     would = stages(found["windows-1"])
-    not_yet = {stage: would.pop(stage) for stage in ("hybrid-overlay", *VERIFIED)}
+    not_yet = {stage: would.pop(stage) for stage in ("hybrid-overlay", "kube-proxy", *VERIFIED)}
     assert set(not_yet.values()) == {"skipped"}, "there is no node yet"
     assert set(would.values()) == {"ok", "would-change"}
     assert lasting(hosts.state("windows-1")) == bare
@@ -50,7 +51,10 @@ def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> N
     services = hosts.state("windows-1")["windows"]["services"]
     assert services["kubelet"]["depends"] == ["containerd"]
     assert services["hybrid-overlay-node"]["depends"] == ["kubelet"]
-    assert {services[name]["state"] for name in ("containerd", "kubelet", "hybrid-overlay-node")} == {"Running"}
+    assert services["kube-proxy"]["depends"] == ["hybrid-overlay-node"]
+    assert services["kube-proxy"]["recovery"] == "86400 restart/10000/restart/30000/restart/60000"
+    names = ("containerd", "kubelet", "hybrid-overlay-node", "kube-proxy")
+    assert {(services[name]["state"], services[name]["start"]) for name in names} == {("Running", "Auto")}
     assert stages(found["master-1"])["windows-ready"] == "ok"
     assert {stages(found["windows-1"])[stage] for stage in VERIFIED} == {"ok"}
     for again in ((), ("--dry-run",)):
@@ -81,6 +85,14 @@ def test_what_the_node_is_given(simulated: Simulate, tmp_path: Path) -> None:
     network = json.loads(entries["/c:/k/cni/config/cni.conf"]["content"])
     assert network["name"] in hosts.state("windows-1")["windows"]["networks"]
     assert network["ipam"]["subnet"] == hosts.state("windows-1")["windows"]["networks"][network["name"]]
+    vip = str(IPv4Network(network["ipam"]["subnet"])[2])
+    assert hosts.state("windows-1")["windows"]["endpoints"] == {"VIPEndpoint": f"{vip} in {network['name']}"}
+    assert network["ipam"]["rangeStart"] == str(IPv4Address(vip) + 1), "no pod gets the source VIP"
+    proxy = yaml.safe_load(entries["/c:/k/kube-proxy.yaml"]["content"])
+    assert proxy["winkernel"] == {"networkName": network["name"], "sourceVip": vip, "enableDSR": True}
+    assert (proxy["mode"], proxy["clusterCIDR"]) == ("kernelspace", network["ipam"]["subnet"])
+    user = yaml.safe_load(entries["/c:/k/kube-proxy.kubeconfig"]["content"])["users"][0]
+    assert (user["name"], user["user"]["client-key"]) == ("system:kube-proxy", r"C:\k\pki\kube-proxy-key.pem")
     assert network["policies"][2]["value"]["Settings"] == {"ProviderAddress": hosts.state("windows-1")["address"]}
     assert not [path for path in entries if path.endswith(".part")]
 
@@ -97,8 +109,8 @@ def test_a_changed_setting_restarts_the_kubelet(simulated: Simulate, tmp_path: P
     changed = {
         step["name"] for stage in found["windows-1"]["stages"] for step in stage["steps"] if step["status"] == "changed"
     }
-    again = "service hybrid-overlay-node automatic running"
-    assert changed == {r"file C:\k\kubelet.yaml", "restart kubelet on change", again}
+    again = {f"service {name} automatic running" for name in ("hybrid-overlay-node", "kube-proxy")}
+    assert changed == {r"file C:\k\kubelet.yaml", "restart kubelet on change", *again}
 
 
 def test_the_first_network_may_take_the_connection_down(simulated: Simulate, tmp_path: Path) -> None:
@@ -157,3 +169,16 @@ def test_verify_looks_at_windows_nodes(simulated: Simulate, tmp_path: Path) -> N
     said = " ".join((done.stdout + done.stderr).split())
     assert "check kubelet-health" in said
     assert "actively refused" in said
+
+
+def test_a_kube_proxy_that_is_not_well_fails_its_stage(simulated: Simulate, tmp_path: Path) -> None:
+    """Windows calls it running all the same, so what counts is its own word; the next run ends well."""
+    hosts = simulated(count=1, windows=1, faults=("windows-1:unhealthy:service=kube-proxy,output=no source VIP",))
+    found, text = bootstrap(hosts, tmp_path, *MIRROR, expect=1)
+    assert stages(found["windows-1"])["kube-proxy"] == "failed"
+    assert stages(found["windows-1"])["verify-windows"] == "skipped"
+    assert "no source VIP" in text
+    assert hosts.state("windows-1")["windows"]["services"]["kube-proxy"]["state"] == "Running"
+    hosts.clear_faults()
+    found, _ = bootstrap(hosts, tmp_path, *MIRROR)
+    assert stages(found["windows-1"])["verify-windows"] == "ok"

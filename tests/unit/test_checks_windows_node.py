@@ -24,7 +24,7 @@ CLUSTER = ClusterSettings(
 )
 SERVICES = {
     name: WindowsService(name, rf"C:\k\{name}.exe --config=C:\k\{name}.yaml -v 2")
-    for name in ("containerd", "kubelet", "hybrid-overlay-node")
+    for name in ("containerd", "kubelet", "hybrid-overlay-node", "kube-proxy")
 }
 LABEL = "node-role.kubernetes.io/windows-worker"
 TAINT = {"key": "os", "value": "Windows", "effect": "NoSchedule"}
@@ -36,11 +36,18 @@ def lines(**changes: str) -> str:
     return "\n".join(f"{name} {words}" for name, words in (good | changes).items())
 
 
+def answers(**changes: str) -> str:
+    """The fact of health, some of it changed."""
+    return "\n".join(f"{url} {changes.get(name, 'well')}" for name, url in HEALTH.items())
+
+
 GOOD = {
     "services": lines(),
-    "answers": "\n".join(f"{url} well" for url in HEALTH.values()),
+    "answers": answers(),
     "networks": f"nat 172.20.0.0/20 {ADDRESS}\n{OVERLAY} 10.160.1.0/24 {ADDRESS}",
     "cni": json.dumps({"name": OVERLAY, "ipam": {"subnet": "10.160.1.0/24"}}),
+    "endpoint": f"10.160.1.2 in {OVERLAY}",
+    "proxy": "winkernel: {sourceVip: 10.160.1.2}",
     "node_labels": json.dumps({LABEL: ""}),
     "node_taints": json.dumps([TAINT]),
     "node_addresses": json.dumps([{"address": str(ADDRESS), "type": "InternalIP"}]),
@@ -75,8 +82,16 @@ BAD = [
     ("kubernetes-services", {"services": lines(kubelet="Running Manual C:\\k\\kubelet.exe")}, "start Manual"),
     ("kubernetes-services", {"services": lines(containerd="Running Auto C:\\x.exe")}, "the command line C:\\x.exe"),
     ("kubernetes-services", {"services": ""}, "no service containerd"),
-    ("kubelet-health", {"answers": f"{HEALTH['kubelet']} (500) oh no"}, "(500) oh no"),
-    ("kubelet-health", {"answers": ""}, "no answer"),
+    ("kubelet-health", {"answers": answers(kubelet="(500) oh no")}, "(500) oh no"),
+    ("kubelet-health", {"answers": f"{HEALTH['kube-proxy']} well"}, "no answer"),
+    ("kube-proxy-health", {"answers": answers(**{"kube-proxy": "(503) no network"})}, "(503) no network"),
+    ("source-vip", {"endpoint": ""}, "none, and 10.160.1.2"),
+    ("source-vip", {"endpoint": f"10.160.1.9 in {OVERLAY}"}, "10.160.1.9 in"),
+    ("source-vip", {"endpoint": f"10.160.1.2 in {OVERLAY}, on no NIC of the host"}, "on no NIC"),
+    ("source-vip", {"proxy": "winkernel: {sourceVip: 10.160.1.9}"}, "10.160.1.9 in kube-proxy's"),
+    ("source-vip", {"proxy": ""}, "and none in kube-proxy's"),
+    ("source-vip", {"proxy": "[]"}, "10.160.1.2 in"),
+    ("source-vip", {"proxy": "winkernel: {"}, "cannot read"),
     ("overlay-network", {"networks": f"{OVERLAY} 10.160.1.0/24 10.0.0.9"}, "from 10.0.0.9"),
     ("pod-network", {"cni": ""}, "no network with no subnet"),
     ("pod-network", {"cni": '{"name": "nat", "ipam": {"subnet": "10.160.1.0/24"}}'}, "nat with 10.160.1.0/24"),
@@ -104,12 +119,18 @@ def test_what_is_wrong_fails_its_check_and_no_other(check: str, changes: dict[st
 def test_a_network_with_another_subnet_than_the_node_was_given() -> None:
     """What HNS has is compared with the node's annotation, and pods' configuration with what HNS has."""
     checks = judged(GOOD | {"networks": f"{OVERLAY} 10.160.9.0/24 {ADDRESS}"})
-    assert {name for name, each in checks.items() if each.status is Grade.FAILED} == {"overlay-network", "pod-network"}
+    assert {name for name, each in checks.items() if each.status is Grade.FAILED} == {
+        "overlay-network",
+        "pod-network",
+        "source-vip",
+    }
     assert "wanted" not in checks["overlay-network"].seen
     assert "10.160.1.0/24" in checks["overlay-network"].wanted
 
 
-@pytest.mark.parametrize("fact", ["services", "answers", "networks", "cni", "node_conditions", "node_version"])
+@pytest.mark.parametrize(
+    "fact", ["services", "answers", "networks", "cni", "endpoint", "proxy", "node_conditions", "node_version"]
+)
 def test_a_fact_that_is_missing_fails_a_check(fact: str) -> None:
     """Nothing passes because nobody looked."""
     checks = judged({name: text for name, text in GOOD.items() if name != fact})

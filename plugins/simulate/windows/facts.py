@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from plugins.simulate.effects import Part
 from plugins.simulate.vocabulary import FreeVerb, Verb
-from plugins.simulate.windows.overlay import make_network
+from plugins.simulate.windows.overlay import make_network, unwell
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ NIC, LOOPBACK = "4", "1"
 # Of a fresh Windows Server: RPC, SMB, WinRM, and what services of the runbooks listen on while they run.
 _LISTENING = {"tcp 135": "", "tcp 445": "", "tcp 5985": "", "tcp 5986": "", "tcp 47001": "", "udp 5353": ""}
 _SERVED = {"tcp 10250": "kubelet", "tcp 10249": "kube-proxy", "tcp 10256": "kube-proxy"}
-_HEALTH = {10248: "kubelet", 10256: "kube-proxy"}
 
 
 def _listening(host: SimulatedHost) -> str:
@@ -45,13 +43,11 @@ def _networks(host: SimulatedHost) -> str:
 
 
 def _answers(host: SimulatedHost, *urls: str) -> str:
-    return "\n".join(f"{url} {_answer(host, urlsplit(url).port or 0)}" for url in urls)
+    return "\n".join(f"{url} {unwell(host, url) or 'well'}" for url in urls)
 
 
-def _answer(host: SimulatedHost, port: int) -> str:
-    services, name = host.state.windows_part.services, _HEALTH[port]
-    well = name in services and services[name].state == "Running" and not host.ailing(name)
-    return "well" if well else f"No connection could be made to port {port}: the target machine actively refused it"
+def _endpoint(host: SimulatedHost, name: str) -> str:
+    return host.state.windows_part.endpoints.get(name, "")
 
 
 def _services(host: SimulatedHost, *names: str) -> str:
@@ -85,6 +81,7 @@ FACTS: dict[str, Callable[..., str]] = {
     "features": _features,
     "networks": _networks,
     "answers": _answers,
+    "endpoint": _endpoint,
     "services": _services,
 }
 

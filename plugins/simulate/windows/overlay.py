@@ -1,13 +1,17 @@
-"""What hybrid-overlay-node does on a simulated Windows host: its network, and what it writes on the node."""
+"""What hybrid-overlay-node and kube-proxy do on a simulated Windows host, and how services say that they are."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import yaml
 
 from plugins.simulate.api import NoAnswerError, ask, key_of, unit_of
 from plugins.simulate.windows.nodes import options_of, register_nodes
-from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HYBRID_OVERLAY, OVERLAY
+from plugins.simulate.windows.state import where
+from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, HYBRID_OVERLAY, KUBE_PROXY, OVERLAY, SOURCE_VIP
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
@@ -42,3 +46,28 @@ def make_network(host: SimulatedHost) -> str:
     annotations = node["metadata"].setdefault("annotations", {})
     annotations |= {ANNOTATED_SUBNET: subnet, ANNOTATED_MAC: f"00:15:5d:00:00:{place + 1:02x}"}
     return ""
+
+
+def unwell(host: SimulatedHost, url: str) -> str:
+    """Say what a service says instead of being well; empty where it is."""
+    name = next((name for name, place in HEALTH.items() if place == url), "")
+    options = options_of(host, name)
+    if options is None or host.ailing(name):
+        return f"No connection could be made to port {urlsplit(url).port}: the target machine actively refused it"
+    return _why_no_services(host, options["config"]) if name == KUBE_PROXY else ""
+
+
+def _why_no_services(host: SimulatedHost, path: str) -> str:
+    """Say why kube-proxy programs no service: it cannot ask the API, or lacks its network or its source VIP."""
+    config = yaml.safe_load(host.state.files.text(where(path)) or "{}")
+    try:
+        ask(host, config["clientConnection"]["kubeconfig"])
+    except NoAnswerError as error:
+        return f"(503): {error}"
+    wanted = config["winkernel"]
+    make_network(host)
+    if wanted["networkName"] not in host.state.windows_part.networks:
+        return f"(503): HNS has no network {wanted['networkName']}"
+    endpoint = host.state.windows_part.endpoints.get(SOURCE_VIP)
+    here = f"{wanted['sourceVip']} in {wanted['networkName']}"
+    return "" if endpoint == here else f"(503): no endpoint has the source VIP {wanted['sourceVip']}"

@@ -50,13 +50,15 @@ class WindowsState:
     """`KIND WHAT` of Defender."""
     networks: dict[str, str] = field(default_factory=dict)
     """Subnets of HNS' networks by name; they do not last."""
+    endpoints: dict[str, str] = field(default_factory=dict)
+    """`ADDRESS in NETWORK` of the host's own endpoints by name; they do not last either."""
 
     def boot(self, tick: int) -> None:
         """Come up again: features that waited for it are there, services that start by themselves run."""
         self.features = {
             name: "Enabled" if state == "EnablePending" else state for name, state in self.features.items()
         }
-        self.networks = {}
+        self.networks, self.endpoints = {}, {}
         for service in self.services.values():
             service.state = "Running" if service.start == "Auto" else "Stopped"
             service.since = tick
