@@ -25,6 +25,7 @@ _QUOTES = re.compile(_QUOTE)
 QUOTED = re.compile(f"'((?:[^{_QUOTE[1:]}|{_QUOTE}{{2}})*){_QUOTE}")
 """A quoted word; what is between its quotes is for `unquoted`."""
 _PAIRS = re.compile(f"({_QUOTE}){_QUOTE}")
+KEPT_WAIT = 600  # seconds that a script which stays on a host waits for another one there
 CARRIED = "carried"
 """The value of a template that takes what its `secret` filter is given: a list."""
 
@@ -60,6 +61,14 @@ def _carry(context: Context, value: object) -> str:
     return quote(f"secret:{carried.index(value)}")
 
 
+def _kept(body: str) -> str:
+    """Make a body a script that stays on the host and runs there by itself (the `script` filter)."""
+    text = assemble(body, marker=f"@{'0' * 32} ", dry_run=False, wait=KEPT_WAIT, owner="the boot task, boot")
+    if not text.isascii():
+        raise BodyError("a script that Windows reads from a file is ASCII: it would take UTF-8 for something else")
+    return text
+
+
 def secret_lines(secrets: Iterable[Secret]) -> str:
     """Give the lines that a script with secrets begins with; they travel beside it."""
     return "".join(f"#secret {base64.b64encode(secret.reveal().encode()).decode()}\n" for secret in secrets)
@@ -70,7 +79,7 @@ def environment(release: str) -> Environment:
     """Templates of `release` lie over the common ones; an undefined value is an error."""
     env = scripts.environment(release).overlay()
     env.filters = {name: each for name, each in env.filters.items() if name != "sh"}
-    env.filters |= {"ps": quote, "secret": _carry}
+    env.filters |= {"ps": quote, "secret": _carry, "script": _kept}
     return env
 
 

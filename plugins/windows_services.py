@@ -24,11 +24,15 @@ from plugins.windows import (
 
 @dataclass(frozen=True)
 class WindowsService:
-    """What Windows is told of a service; `after` names the one that is started first, if any."""
+    """What Windows is told of a service; `after` names the one that is started first, if any.
+
+    `start` is automatic, or manual for one that the boot task starts.
+    """
 
     name: str
     command: str
     after: str = ""
+    start: str = "automatic"
 
     @property
     def logs(self) -> str:
@@ -65,7 +69,11 @@ def windows_services(task: Task) -> dict[str, WindowsService]:
         after=KUBELET,
     )
     proxy = WindowsService(
-        KUBE_PROXY, f"{_runner(KUBE_PROXY)} --config={PROXY_CONFIG} --windows-service", after=HYBRID_OVERLAY
+        KUBE_PROXY,
+        f"{_runner(KUBE_PROXY)} --config={PROXY_CONFIG} --windows-service",
+        after=HYBRID_OVERLAY,
+        # Before its source VIP is there it would make an endpoint of its own for that address.
+        start="manual",
     )
     return {service.name: service for service in (containerd, kubelet, overlay, proxy)}
 

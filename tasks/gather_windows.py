@@ -8,7 +8,7 @@ from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.kubernetes import SUPERUSER_CONFIG, node_hosts
 from plugins.steps import StepsResult
-from plugins.windows import CNI_CONFIG, HEALTH, PROXY_CONFIG, SOURCE_VIP
+from plugins.windows import BOOT_TASK, CNI_CONFIG, HEALTH, PROXY_CONFIG, SOURCE_VIP
 from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
@@ -26,6 +26,7 @@ def gather_windows(task: Task) -> StepsResult:
             config=CNI_CONFIG,
             proxy=PROXY_CONFIG,
             endpoint=SOURCE_VIP,
+            boot_task=BOOT_TASK,
             urls=tuple(HEALTH.values()),
         )
     nodes = node_hosts(task, (Role.WINDOWS,))

@@ -9,6 +9,11 @@ from nornir.core.task import Task
 from plugins.kubernetes import api_url
 from plugins.steps import Status, Step, StepsResult
 from plugins.windows import (
+    BOOT_LOGS,
+    BOOT_PROGRAM,
+    BOOT_SCRIPT,
+    BOOT_TASK,
+    BOOT_WORDS,
     CA,
     FOLDER,
     HEALTH,
@@ -24,10 +29,11 @@ from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
 SECONDS = 120
+BOOT_SECONDS = 600  # less than what a run waits for a script on the host: after that, it is an operator's turn
 
 
 def start_kube_proxy(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
-    """Have the source VIP in the overlay's network, and kube-proxy well with it.
+    """Have the source VIP in the overlay's network, kube-proxy well with it, and both again after each boot.
 
     `gathered` are the results of start_hybrid_overlay: they tell the host's subnet, once there is one.
     """
@@ -53,4 +59,10 @@ def start_kube_proxy(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRe
         place=pair("kube-proxy"),
         url=HEALTH[KUBE_PROXY],
         seconds=SECONDS,
+        boot_seconds=BOOT_SECONDS,
+        boot_task=BOOT_TASK,
+        boot_program=BOOT_PROGRAM,
+        boot_words=BOOT_WORDS,
+        boot_script=BOOT_SCRIPT,
+        boot_logs=BOOT_LOGS,
     )

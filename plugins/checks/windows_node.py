@@ -13,7 +13,17 @@ from plugins.checks.facts import HostFacts
 from plugins.checks.kubernetes import Node, silent, told
 from plugins.checks.model import Rule, Verdict, failed, ok
 from plugins.kubernetes import ROLE_LABELS
-from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, KUBE_PROXY, KUBELET, OVERLAY, source_vip
+from plugins.windows import (
+    ANNOTATED_MAC,
+    ANNOTATED_SUBNET,
+    BOOT_PROGRAM,
+    BOOT_WORDS,
+    HEALTH,
+    KUBE_PROXY,
+    KUBELET,
+    OVERLAY,
+    source_vip,
+)
 from plugins.windows_services import WindowsService
 from plugins.words import listed
 
@@ -26,16 +36,16 @@ class WindowsNode(Node):
 
 
 def services(facts: HostFacts, node: WindowsNode) -> Verdict:
-    """Every service runs, starts with Windows, and has the command line that it was given."""
+    """Every service runs, starts with Windows or by the boot task, and has the command line that it was given."""
     have = facts.pairs("services")
-    wanted = f"{', '.join(node.services)} running, started by Windows, with the command lines of the release"
+    wanted = f"{', '.join(node.services)} running, started at boot, with the command lines of the release"
     bad = []
     for name, service in node.services.items():
         state, _, rest = have.get(name, "-").partition(" ")
         start, _, command = rest.partition(" ")
         if state == "-":
             bad.append(f"no service {name}")
-        elif (state, start) != ("Running", "Auto"):
+        elif (state, start) != ("Running", _STARTS[service.start]):
             bad.append(f"{name} {state}, start {start}")
         elif command != service.command:
             bad.append(f"{name} with the command line {command}")
@@ -94,6 +104,13 @@ def source_address(facts: HostFacts, _: WindowsNode) -> Verdict:
     return (ok if seen == wanted else failed)(seen, wanted)
 
 
+def boot_task(facts: HostFacts, _: WindowsNode) -> Verdict:
+    """What a boot takes away is made anew by a task of Windows' own."""
+    wanted = f"at boot as SYSTEM: {BOOT_PROGRAM} {BOOT_WORDS}"
+    seen = facts.text("scheduled")
+    return (ok if seen == wanted else failed)(seen, wanted)
+
+
 def node_overlay(facts: HostFacts, _: WindowsNode) -> Verdict | None:
     """The node tells the others its subnet and where to send: without either there is no tunnel to it."""
     if silent(facts):
@@ -125,6 +142,7 @@ def _heard(facts: HostFacts) -> bool:
     return bool(facts.texts.get("node_annotations")) and not silent(facts)
 
 
+_STARTS = {"automatic": "Auto", "manual": "Manual"}
 _AGAIN = "python -m runbooks.task {} --host NAME"
 WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
     Rule(
@@ -148,6 +166,7 @@ WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
         _AGAIN.format("kube-proxy"),
         source_address,
     ),
+    Rule("boot-task", "the task that makes the source VIP anew", _AGAIN.format("kube-proxy"), boot_task),
     Rule("node-ready", "Ready", r"look at the end of C:\var\log\kubelet\kubelet.log", kubernetes.ready),
     Rule(
         "node-overlay",

@@ -216,6 +216,10 @@ class SimulatedHost:
     def _boot(self) -> None:
         self.state.boot()
         self._back()
+        if self.state.windows is not None:
+            from plugins.simulate.windows.boot import start_tasks  # noqa: PLC0415  # scripts are played on hosts
+
+            start_tasks(self)
 
     def _down(self) -> None:
         self.up = False

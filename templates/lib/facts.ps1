@@ -93,6 +93,7 @@ function _fact_answers {
         "$url $answer"
     }
 }
+function _fact_scheduled([string]$name) { return _scheduled_words $name }
 # ADDRESS in NETWORK; empty where there is no endpoint of that name.
 function _fact_endpoint([string]$name) {
     if (-not (Get-Command -Name 'Get-HnsEndpoint' -ErrorAction SilentlyContinue)) { return '' }

@@ -198,6 +198,12 @@ function _firewall_rule_act([string]$name, [string]$protocol, [string]$port) {
 function scheduled_task { _step "scheduled task $($args[0])" '' 'scheduled_task' $args }
 function _scheduled_task_look([string]$name, [string]$program, [string]$words) {
     $wanted = "at boot as SYSTEM: $program $words"
+    $seen = _scheduled_words $name
+    if ($seen -ceq $wanted) { return 0 }
+    $Steps.Diff = "-$name $seen`n+$name $wanted`n"
+    return 1
+}
+function _scheduled_words([string]$name) {
     $seen = '(missing)'
     $task = Get-ScheduledTask -TaskName $name -ErrorAction SilentlyContinue
     if ($null -ne $task) {
@@ -206,9 +212,7 @@ function _scheduled_task_look([string]$name, [string]$program, [string]$words) {
         $seen = "$when as $($task.Principal.UserId): $($task.Actions[0].Execute) $($task.Actions[0].Arguments)"
         if ([string]$task.State -eq 'Disabled') { $seen = "disabled, $seen" }
     }
-    if ($seen -ceq $wanted) { return 0 }
-    $Steps.Diff = "-$name $seen`n+$name $wanted`n"
-    return 1
+    return $seen
 }
 function _scheduled_task_act([string]$name, [string]$program, [string]$words) {
     $what = @{

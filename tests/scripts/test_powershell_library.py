@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from powershell_grammar import errors
 
-from plugins.powershell import assemble, libraries, quote, verbs
+from plugins.powershell import assemble, environment, libraries, quote, verbs
 from plugins.scripts import BodyError
 
 
@@ -45,3 +45,14 @@ def test_every_step_verb_looks_and_acts() -> None:
             assert f"function _{verb}_look" in text
             assert f"function _{verb}_act" in text
     assert {"file", "service", "windows_feature", "artifact", "gather", "reboot_when"} <= set(verbs())
+
+
+def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:
+    """It is read from a file, where Windows takes what is not ASCII for its own code page."""
+    keep = environment("current").filters["script"]
+    text = keep("service kube-proxy running\n")
+    assert errors(text) == []
+    assert text.isascii()
+    assert text.endswith("\nsteps_run\n")
+    with pytest.raises(BodyError, match="ASCII"):
+        keep("service 'kübe' running\n")

@@ -22,7 +22,9 @@ from plugins.runner import run
 from plugins.scripts import libraries
 from plugins.selection import Options
 from plugins.simulate.layout import made_up_pins
+from plugins.simulate.windows.script import read_script
 from plugins.stages import LINUX_ROLES
+from plugins.windows import BOOT_SCRIPT
 from runbooks import bootstrap, verify
 
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
@@ -134,6 +136,11 @@ def test_a_grammar_of_powershell_knows_every_script(sent: dict[str, str]) -> Non
     assert {"gather", "reboot_now", "windows_feature", "firewall_rule", "secret_file", "archive", "service"} <= verbs
     for name, text in SENT_TO_WINDOWS.items():
         assert errors(text) == [], name
+    kept = [text for name, text in SENT_TO_WINDOWS.items() if name.startswith("kube-proxy:")]
+    words = [call.arguments for text in kept for call in read_script(text.encode()).calls if call.verb == "file"]
+    scripts = [content for path, content in words if path == BOOT_SCRIPT]
+    assert scripts, "what a host runs at boot is a script of its own"
+    assert [error for text in scripts for error in errors(text)] == []
 
 
 def test_shellcheck_finds_nothing_in_any_script(sent: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from plugins.checks.model import Check, Grade, judge_all
 from plugins.checks.windows_node import WINDOWS_NODE_RULES, WindowsNode
 from plugins.inventory.model import ClusterSettings, HostSettings
 from plugins.pki.profiles import Names
-from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HEALTH, OVERLAY
+from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, BOOT_PROGRAM, BOOT_WORDS, HEALTH, OVERLAY
 from plugins.windows_services import WindowsService
 
 ADDRESS = IPv4Address("10.142.0.5")
@@ -48,6 +48,7 @@ GOOD = {
     "cni": json.dumps({"name": OVERLAY, "ipam": {"subnet": "10.160.1.0/24"}}),
     "endpoint": f"10.160.1.2 in {OVERLAY}",
     "proxy": "winkernel: {sourceVip: 10.160.1.2}",
+    "scheduled": f"at boot as SYSTEM: {BOOT_PROGRAM} {BOOT_WORDS}",
     "node_labels": json.dumps({LABEL: ""}),
     "node_taints": json.dumps([TAINT]),
     "node_addresses": json.dumps([{"address": str(ADDRESS), "type": "InternalIP"}]),
@@ -85,6 +86,8 @@ BAD = [
     ("kubelet-health", {"answers": answers(kubelet="(500) oh no")}, "(500) oh no"),
     ("kubelet-health", {"answers": f"{HEALTH['kube-proxy']} well"}, "no answer"),
     ("kube-proxy-health", {"answers": answers(**{"kube-proxy": "(503) no network"})}, "(503) no network"),
+    ("boot-task", {"scheduled": "(missing)"}, "(missing)"),
+    ("boot-task", {"scheduled": f"disabled, at boot as SYSTEM: {BOOT_PROGRAM} {BOOT_WORDS}"}, "disabled"),
     ("source-vip", {"endpoint": ""}, "none, and 10.160.1.2"),
     ("source-vip", {"endpoint": f"10.160.1.9 in {OVERLAY}"}, "10.160.1.9 in"),
     ("source-vip", {"endpoint": f"10.160.1.2 in {OVERLAY}, on no NIC of the host"}, "on no NIC"),
@@ -129,7 +132,8 @@ def test_a_network_with_another_subnet_than_the_node_was_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "fact", ["services", "answers", "networks", "cni", "endpoint", "proxy", "node_conditions", "node_version"]
+    "fact",
+    ["services", "answers", "networks", "cni", "endpoint", "proxy", "scheduled", "node_conditions", "node_version"],
 )
 def test_a_fact_that_is_missing_fails_a_check(fact: str) -> None:
     """Nothing passes because nobody looked."""

@@ -50,6 +50,10 @@ def _endpoint(host: SimulatedHost, name: str) -> str:
     return host.state.windows_part.endpoints.get(name, "")
 
 
+def _scheduled(host: SimulatedHost, name: str) -> str:
+    return host.state.windows_part.scheduled.get(name, "(missing)")
+
+
 def _services(host: SimulatedHost, *names: str) -> str:
     known = host.state.windows_part.services
     return "\n".join(
@@ -82,6 +86,7 @@ FACTS: dict[str, Callable[..., str]] = {
     "networks": _networks,
     "answers": _answers,
     "endpoint": _endpoint,
+    "scheduled": _scheduled,
     "services": _services,
 }
 
