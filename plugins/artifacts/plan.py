@@ -65,7 +65,7 @@ class Downloads:
         """Say what keeps hosts from getting it, and what to do; None where nothing does."""
         command, mirror = self.lock_command, self.mirror
         plain, places = artifact.kind in PLAIN, " or ".join(artifact.place(each) for each in artifact.platforms)
-        if self.sources(artifact) or artifact.kind is Kind.IMAGE:
+        if self.sources(artifact) or artifact.kind is Kind.IMAGE or self.pins.digest(artifact):
             return None
         if mirror and any(mirror.holds(artifact.place(each)) for each in artifact.platforms):
             return f"not pinned, and {mirror} holds it", f"run `{command} --mirror {mirror}`"
@@ -77,7 +77,7 @@ class Downloads:
             return f"not pinned, and not in {mirror}", f"put it there at {places}, or run `{command}`"
         if plain:
             return "not pinned", f"run `{command}{f' --mirror {mirror}' if mirror else ''}`"
-        return None if self.pins.digest(artifact) else ("not pinned", f"run `{command}`")
+        return "not pinned", f"run `{command}`"
 
 
 def _told(problems: Sequence[tuple[str, str]], todo: str) -> str:

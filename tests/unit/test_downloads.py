@@ -48,6 +48,8 @@ def test_pins_of_a_mirror_ask_for_the_mirror() -> None:
     assert said.endswith("pinned in a mirror, and none is given; give it, as --mirror URL_OR_DIR")
     assert "kubelet" not in said
     assert not told(pinned(), Mirror(url="http://mirror.example.org"))
+    images = {each.reference: f"sha256:{PIN}" for each in LINUX if each.reference}
+    assert not told(pinned().model_copy(update={"images": images})), "nodes take it out of the image"
 
 
 @pytest.mark.parametrize("there", [True, False])
