@@ -66,10 +66,14 @@ def write_inventory(folder: Path, files: Mapping[str, Mapping[str, object]]) -> 
 
 
 def remove_inventory(folder: Path) -> None:
-    """Delete the three files if they are ours, and the folder when nothing else is in it."""
+    """Delete the three files if they are ours, the lab's pins with them, and the folder when nothing else is in it."""
     for name in FILES:
         file = folder / name
         if file.exists() and file.read_text().startswith(HEADER):
             file.unlink()
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    if not any((folder / name).exists() for name in FILES):
+        for pins in folder.glob("releases/*.lock.yaml"):
+            pins.unlink()
+    for each in (folder / "releases", folder):
+        with contextlib.suppress(OSError):
+            each.rmdir()

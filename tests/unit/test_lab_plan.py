@@ -120,5 +120,7 @@ def test_only_files_of_ours_are_removed(lab: LabState) -> None:
     remove_inventory(lab.inventory)
     assert [file.name for file in lab.inventory.iterdir()] == ["hosts.yaml"]
     (lab.inventory / "hosts.yaml").unlink()
+    (lab.inventory / "releases").mkdir()
+    (lab.inventory / "releases" / "current.lock.yaml").write_text("release: current\n")
     remove_inventory(lab.inventory)
     assert not lab.inventory.exists()
