@@ -38,10 +38,10 @@ def chain_of(what: str, report: Mapping[str, Any]) -> Chain:
     return Chain(what, report["run"]["seconds"], sum(seconds for *_, seconds in links), links)
 
 
-def bootstrap(what: str, folder: Path) -> Chain:
-    """Bootstrap the lab as it is now."""
+def bootstrap(what: str, folder: Path, mirror: Sequence[str]) -> Chain:
+    """Bootstrap the lab as it is now; `mirror` are words of the command line."""
     report = folder / "report.json"
-    _run("runbooks.bootstrap", "-i", "inventory/lab", "--report", str(report))
+    _run("runbooks.bootstrap", "-i", "inventory/lab", *mirror, "--report", str(report))
     return chain_of(what, json.loads(report.read_text(encoding="utf-8")))
 
 
@@ -74,14 +74,18 @@ def critical() -> None:
     """Measure, and show what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.critical", description=__doc__)
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measurements of each kind (5)")
+    parser.add_argument("--mirror", metavar="URL_OR_DIR", help="where Kubernetes' programs are; none: overlay alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to this file")
     given, machine = parser.parse_args(), this_machine()
     print(machine, flush=True)
     results = []
+    mirror = ["--mirror", given.mirror] if given.mirror else []
     with TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
         for turn in range(1, given.repeat + 1):
-            _run("runbooks.lab", "up", "--fresh")
-            results += [bootstrap(what, Path(name)) for what in ("bare hosts", "nothing to change")]
+            _run("runbooks.lab", "up", "--fresh", "--with-kubernetes" if mirror else "--overlay-only")
+            if mirror:
+                _run("runbooks.artifacts", "lock", "-i", "inventory/lab", *mirror)
+            results += [bootstrap(what, Path(name), mirror) for what in ("bare hosts", "nothing to change")]
             print(f"{turn} of {given.repeat}: {results[-2].wall:.1f} s, {results[-1].wall:.1f} s", file=sys.stderr)
     print(table(results))
     write(given.json, document("critical", machine, results, repeat=given.repeat))
