@@ -69,10 +69,10 @@ class Downloads:
             return None
         if mirror and any(mirror.holds(artifact.place(each)) for each in artifact.platforms):
             return f"not pinned, and {mirror} holds it", f"run `{command} --mirror {mirror}`"
-        if mirror is None and any(self.pins.of(artifact, each) for each in artifact.platforms):
-            return "pinned in a mirror, and none is given", "give it, as --mirror URL_OR_DIR"
         if plain and artifact.provide and mirror is None:
             return "published nowhere", f"put it into a mirror at {places} and give --mirror (docs/artifacts.md)"
+        if mirror is None and any(self.pins.of(artifact, each) for each in artifact.platforms):
+            return "pinned in a mirror, and none is given", "give it, as --mirror URL_OR_DIR"
         if plain and mirror and mirror.folder:
             return f"not pinned, and not in {mirror}", f"put it there at {places}, or run `{command}`"
         if plain:
