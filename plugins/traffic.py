@@ -117,6 +117,11 @@ def peers(names: Sequence[str], me: str, master: str) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys([*([master] if master in names else []), *around]) if name != me)
 
 
+def targets(sizes: Mapping[Node, int] | Mapping[Peer, int]) -> list[str]:
+    """Say what to ping, as words of the verbs: each end with small packets and with those of its size."""
+    return [f"{peer.address}:{each}" for peer, size in sizes.items() for each in dict.fromkeys((SMALL, size))]
+
+
 def plan(hosts: int, chosen: int) -> str:
     """Say whom one of `hosts` pings."""
     if not chosen:

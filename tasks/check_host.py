@@ -12,7 +12,7 @@ from plugins.checks.clock import clock_facts
 from plugins.checks.expected import TOOLS, Expected, tunnel_mtu
 from plugins.checks.facts import HostFacts
 from plugins.checks.host import HOST_RULES
-from plugins.checks.model import REMEDY, Check, Grade, Rule, judge_all
+from plugins.checks.model import Check, Grade, Rule, judge_all, judged
 from plugins.checks.node import RIVALS
 from plugins.checks.windows import WINDOWS_RULES
 from plugins.connections import shell_of
@@ -43,10 +43,8 @@ def check_host(task: Task) -> StepsResult:
         return _unfit(task, result, rules)
     facts = {**result.facts, **told, **clock_facts(asked, answered, result.steps)}
     facts |= _tunnel(facts, expected)
-    checks = tuple(check.step() for check in judge_all(rules, HostFacts(facts), expected))
-    judged = StepsResult(task.host, (*result.steps, *checks), facts)
-    judged.todo = REMEDY if judged.failed else ""
-    return judged
+    checks = (check.step() for check in judge_all(rules, HostFacts(facts), expected))
+    return judged(task.host, (*result.steps, *checks), facts)
 
 
 def _look_at_linux(task: Task, expected: Expected) -> tuple[StepsResult, dict[str, str]]:
@@ -94,4 +92,4 @@ def _unfit(task: Task, result: StepsResult, rules: Sequence[Rule[Expected]]) -> 
         return result
     rule = next(rule for rule in rules if rule.id == "privileges")
     step: Step = Check(Grade.FAILED, last.message, rule.wanted, rule.todo, rule.id).step()
-    return StepsResult(task.host, (*result.steps[:-1], step), result.facts, REMEDY)
+    return judged(task.host, (*result.steps[:-1], step), result.facts)

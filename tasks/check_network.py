@@ -7,7 +7,7 @@ from nornir.core.task import Task
 from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.expected import GENEVE_PORT, KUBELET_PORT
 from plugins.checks.facts import HostFacts
-from plugins.checks.model import REMEDY, judge_all
+from plugins.checks.model import judge_all, judged
 from plugins.checks.reach import REACH_RULES, Ports, expected_probes, plan
 from plugins.checks.ring import Cluster, Member, Ring
 from plugins.context import context_of
@@ -32,9 +32,7 @@ def check_network(task: Task, gathered: Gathered) -> StepsResult:
     cluster = Cluster(me, ring)
     compared = tuple(check.step() for check in judge_all(COMPARE_RULES, me.facts, cluster))
     if not me.listens:
-        judged = StepsResult(task.host, compared)
-        judged.todo = REMEDY if judged.failed else ""
-        return judged
+        return judged(task.host, compared)
     ports = _ports(context_of(task).cluster)
     reach = plan(cluster, ports)
     result = run_script(
@@ -48,9 +46,7 @@ def check_network(task: Task, gathered: Gathered) -> StepsResult:
     if result.failed:
         return result
     reached = tuple(check.step() for check in judge_all(REACH_RULES, HostFacts(result.facts), reach))
-    judged = StepsResult(task.host, (*result.steps, *compared, *reached), result.facts)
-    judged.todo = REMEDY if judged.failed else ""
-    return judged
+    return judged(task.host, (*result.steps, *compared, *reached), result.facts)
 
 
 def _ports(settings: ClusterSettings) -> Ports:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nornir.core.task import Task
 
 from plugins.checks.facts import HostFacts
-from plugins.checks.model import REMEDY, judge_all
+from plugins.checks.model import judge_all, judged
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
@@ -27,7 +27,5 @@ def compare_cluster(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
         version=context.release.version("kubelet"),
         workers=len(node_hosts(task, (Role.LINUX,))),
     )
-    judged = judge_all(rules_for(settings.role), HostFacts(gathered[task.host.name].facts), node)
-    result = StepsResult(task.host, tuple(check.step() for check in judged))
-    result.todo = REMEDY if result.failed else ""
-    return result
+    checks = judge_all(rules_for(settings.role), HostFacts(gathered[task.host.name].facts), node)
+    return judged(task.host, (check.step() for check in checks))

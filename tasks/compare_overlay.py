@@ -9,7 +9,7 @@ from nornir.core.task import Task
 
 from plugins.checks.cluster import COMPARE_RULES
 from plugins.checks.facts import HostFacts
-from plugins.checks.model import REMEDY, judge_all
+from plugins.checks.model import judge_all, judged
 from plugins.checks.ring import Cluster, Member, Ring
 from plugins.context import context_of
 from plugins.gathered import Gathered
@@ -46,10 +46,8 @@ def compare_overlay(task: Task, gathered: Gathered) -> StepsResult:
         addresses=all_of_them.addresses,
         master=ring.masters[0].facts if ring.masters else None,
     )
-    judged = (*judge_all(OVERLAY_RULES, me.facts, overlay), *judge_all(_CLOCK, me.facts, Cluster(me, ring)))
-    result = StepsResult(task.host, tuple(check.step() for check in judged))
-    result.todo = REMEDY if result.failed else ""
-    return result
+    checks = (*judge_all(OVERLAY_RULES, me.facts, overlay), *judge_all(_CLOCK, me.facts, Cluster(me, ring)))
+    return judged(task.host, (check.step() for check in checks))
 
 
 def _everyone(task: Task, gathered: Gathered) -> _Everyone:

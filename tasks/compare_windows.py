@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nornir.core.task import Task
 
 from plugins.checks.facts import HostFacts
-from plugins.checks.model import REMEDY, judge_all
+from plugins.checks.model import judge_all, judged
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
@@ -31,7 +31,5 @@ def compare_windows(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
     )
     said = gathered[master_name(task)].facts
     mine = {fact.removeprefix(f"{name}/"): text for fact, text in said.items() if fact.startswith(f"{name}/")}
-    judged = judge_all(WINDOWS_NODE_RULES, HostFacts(gathered[name].facts | mine), node)
-    result = StepsResult(task.host, tuple(check.step() for check in judged))
-    result.todo = REMEDY if result.failed else ""
-    return result
+    checks = judge_all(WINDOWS_NODE_RULES, HostFacts(gathered[name].facts | mine), node)
+    return judged(task.host, (check.step() for check in checks))

@@ -7,13 +7,13 @@ from ipaddress import IPv4Address
 
 from nornir.core.task import Task
 
-from plugins.checks.model import REMEDY, Check, Grade
+from plugins.checks.model import Check, Grade, judged
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import ClusterSettings
 from plugins.kubernetes import CA, api_address, api_name, master_name
 from plugins.steps import Status, Step, StepsResult
-from plugins.traffic import COUNT, SMALL, Peer, judge, peers, plan
+from plugins.traffic import COUNT, Peer, judge, peers, plan, targets
 from tasks.run_script import run_script
 
 
@@ -35,7 +35,7 @@ def probe_pods(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
         "linux/probe_pods.sh.j2",
         address=me.address,
         count=COUNT,
-        targets=[f"{peer.address}:{each}" for peer, size in chosen.items() for each in dict.fromkeys((SMALL, size))],
+        targets=targets(chosen),
         url=f"https://{api_address(cluster)}/readyz",
         authority=CA,
         api_name=api_name(cluster),
@@ -45,9 +45,7 @@ def probe_pods(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     checks = [judge(me, peer, size, result.facts, "pod traffic") for peer, size in chosen.items()]
     checks += _services(cluster, result.facts)
     first = Step("pod traffic peers", Status.OK, message=plan(len(pods), len(chosen)))
-    judged = StepsResult(task.host, (first, *result.steps, *(check.step() for check in checks)), result.facts)
-    judged.todo = REMEDY if judged.failed else ""
-    return judged
+    return judged(task.host, (first, *result.steps, *(check.step() for check in checks)), result.facts)
 
 
 def _services(cluster: ClusterSettings, facts: Mapping[str, str]) -> Iterator[Check]:
@@ -58,6 +56,6 @@ def _services(cluster: ClusterSettings, facts: Mapping[str, str]) -> Iterator[Ch
     yield _check("service-dns", right, wanted if right else name, wanted, "ovnkube, and at the pods of DNS")
 
 
-def _check(name: str, good: bool, seen: str, wanted: str, where: str) -> Check:  # local shorthand
+def _check(name: str, good: bool, seen: str, wanted: str, where: str) -> Check:
     todo = "" if good else f"look at journalctl -u {where}"
     return Check(Grade.OK if good else Grade.FAILED, seen, wanted, todo, name)

@@ -10,6 +10,7 @@ from typing import Any
 from plugins.checks.certificates import judge_pair
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
+from plugins.checks.overlay import all_active
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.kubernetes import DNS, ROLE_LABELS, api_address, api_name, node_services, placement
 from plugins.pki.profiles import LeafProfile, Names, identity
@@ -34,9 +35,7 @@ class Node:
 
 def service_states(facts: HostFacts, node: Node) -> Verdict:
     """Every service of Kubernetes that the host's role has is active."""
-    wanted = node_services(node.settings.role)
-    bad = [f"{name} {state}" for name in wanted if (state := facts.text(f"service_{name}")) != "active"]
-    return failed(", ".join(bad), ", ".join(wanted) + " active") if bad else ok("active", ", ".join(wanted) + " active")
+    return all_active(facts, node_services(node.settings.role))
 
 
 def ready(facts: HostFacts, node: Node) -> Verdict:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from nornir.core.inventory import Host
+
 from plugins.checks.facts import HostFacts
-from plugins.steps import Status, Step
+from plugins.steps import Status, Step, StepsResult
 
 # The next thing to do about a host of which checks failed; what to do about each is in its own step.
 REMEDY = "do what the failed checks say, then run this again"
@@ -67,6 +69,13 @@ class Rule(Generic[Context]):
     wanted: str
     todo: str
     judge: Callable[[HostFacts, Context], Verdict | None]
+
+
+def judged(host: Host, steps: Iterable[Step], facts: Mapping[str, str] | None = None) -> StepsResult:
+    """Give the result of a task that ends in checks: `steps` are its own and theirs."""
+    result = StepsResult(host, tuple(steps), facts)
+    result.todo = REMEDY if result.failed else ""
+    return result
 
 
 def judge_all(rules: Sequence[Rule[Context]], facts: HostFacts, context: Context) -> Iterator[Check]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
@@ -35,9 +35,14 @@ class Overlay:
 
 def service_states(facts: HostFacts, overlay: Overlay) -> Verdict:
     """Every service of the host's role is active."""
-    wanted = services(overlay.settings.role)
-    bad = [f"{name} {state}" for name in wanted if (state := facts.text(f"service_{name}")) != "active"]
-    return failed(", ".join(bad), ", ".join(wanted) + " active") if bad else ok("active", ", ".join(wanted) + " active")
+    return all_active(facts, services(overlay.settings.role))
+
+
+def all_active(facts: HostFacts, names: Sequence[str]) -> Verdict:
+    """Judge services of systemd by the facts of the inspecting verbs."""
+    bad = [f"{name} {state}" for name in names if (state := facts.text(f"service_{name}")) != "active"]
+    wanted = f"{', '.join(names)} active"
+    return failed(", ".join(bad), wanted) if bad else ok("active", wanted)
 
 
 def external_ids(facts: HostFacts, overlay: Overlay) -> Verdict:
