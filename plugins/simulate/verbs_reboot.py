@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from plugins.simulate.play import Play
 
 
-def _reboot_when(play: Play, policy: str) -> Part:
-    yield from play.begin("reboot when needed")
+def reboot_when(play: Play, policy: str, name: str = "reboot when needed") -> Part:
+    """Ask for a reboot where the host waits for one, as the policy has it; `name` is the step's."""
+    yield from play.begin(name)
     reason = play.host.state.reboot_required
     if policy == "always":
         reason = reason or "asked for on the command line"
@@ -29,7 +30,8 @@ def _reboot_when(play: Play, policy: str) -> Part:
         yield from play.finish()
 
 
-def _reboot_now(play: Play, boot_id: str) -> Part:
+def reboot_now(play: Play, boot_id: str) -> Part:
+    """Reboot, unless the host has done so since it had that boot id."""
     yield from play.begin("reboot")
     if play.host.state.boot_id != boot_id:
         yield from play.report(Status.OK, message="already rebooted")
@@ -41,6 +43,6 @@ def _reboot_now(play: Play, boot_id: str) -> Part:
 
 
 VERBS: dict[str, Verb] = {
-    "reboot_when": FreeVerb(_reboot_when, 1, 1),
-    "reboot_now": FreeVerb(_reboot_now, 1, 1),
+    "reboot_when": FreeVerb(reboot_when, 1, 1),
+    "reboot_now": FreeVerb(reboot_now, 1, 1),
 }

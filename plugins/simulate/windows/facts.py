@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from plugins.simulate.effects import Part
-from plugins.simulate.vocabulary import FreeVerb, Verb
+from plugins.simulate.verbs_facts import gather
+from plugins.simulate.vocabulary import Verb
 from plugins.simulate.windows.overlay import make_network, unwell
-from plugins.steps import Status
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
-    from plugins.simulate.play import Play
 
 NIC, LOOPBACK = "4", "1"
 # Of a fresh Windows Server: RPC, SMB, WinRM, and what services of the runbooks listen on while they run.
@@ -91,14 +89,4 @@ FACTS: dict[str, Callable[..., str]] = {
 }
 
 
-def _gather(play: Play, *wants: str) -> Part:
-    yield from play.begin("gather facts" if len(wants) > 2 else f"gather {' '.join(wants)}")
-    for want in wants:
-        name, _, words = want.partition("=")
-        if name not in FACTS:
-            yield from play.fail(f"there is no fact {name}")
-        yield from play.fact(name, FACTS[name](play.host, *words.split()))
-    yield from play.report(Status.OK)
-
-
-VERBS: dict[str, Verb] = {"gather": FreeVerb(_gather, 1, None)}
+VERBS: dict[str, Verb] = {"gather": gather(FACTS)}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugins.simulate.effects import Part
+from plugins.simulate.verbs_reboot import reboot_now, reboot_when
 from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
 from plugins.simulate.windows.state import WindowsState
-from plugins.steps import Asks, Status
 
 if TYPE_CHECKING:
     from plugins.simulate.play import Play
@@ -92,34 +91,6 @@ def _act_exclusion(play: Play, kind: str, what: str) -> None:
     _windows(play).exclusions.append(f"{kind} {what}")
 
 
-def _reboot_when(play: Play, policy: str, name: str = "reboot when needed") -> Part:
-    yield from play.begin(name)
-    reason = play.host.state.reboot_required
-    if policy == "always":
-        reason = reason or "asked for on the command line"
-    if not reason:
-        yield from play.report(Status.OK)
-    elif policy == "never":
-        yield from play.report(Status.OK, message=f"{reason}; not rebooted, as asked for on the command line")
-    elif play.dry_run:
-        yield from play.report(Status.WOULD_CHANGE, message=reason)
-    else:
-        yield from play.fact("boot_id", play.host.state.boot_id)
-        yield from play.report(Status.CHANGED, message=reason, asks=Asks.REBOOT)
-        yield from play.finish()
-
-
-def _reboot_now(play: Play, boot_id: str) -> Part:
-    yield from play.begin("reboot")
-    if play.host.state.boot_id != boot_id:
-        yield from play.report(Status.OK, message="already rebooted")
-    elif play.dry_run:
-        yield from play.report(Status.WOULD_CHANGE)
-    else:
-        play.host.world.call_later(play.host.world.timing.until_reboot, play.host.reboot)
-        yield from play.report(Status.CHANGED)
-
-
 VERBS: dict[str, Verb] = {
     "windows_feature": StepVerb(lambda name: f"feature {name}", _look_feature, _act_feature, 1, 1),
     "registry_value": StepVerb(
@@ -136,6 +107,6 @@ VERBS: dict[str, Verb] = {
     "defender_exclusion": StepVerb(
         lambda _kind, what: f"Defender leaves out {what}", _look_exclusion, _act_exclusion, 2, 2
     ),
-    "reboot_when": FreeVerb(_reboot_when, 1, 2),
-    "reboot_now": FreeVerb(_reboot_now, 1, 1),
+    "reboot_when": FreeVerb(reboot_when, 1, 2),
+    "reboot_now": FreeVerb(reboot_now, 1, 1),
 }
