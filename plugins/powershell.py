@@ -14,7 +14,7 @@ from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 
 from plugins import scripts
-from plugins.scripts import BODY, END, TEMPLATES, BodyError, Call
+from plugins.scripts import BODY, END, BodyError, Call
 from plugins.secret import Secret
 
 _VERB = re.compile(r"^function ([a-z][a-z_0-9]*)(?: \{|\()", re.MULTILINE)
@@ -85,44 +85,19 @@ def environment(release: str) -> Environment:
 
 @cache
 def libraries() -> dict[str, str]:
-    """Library files by name, in the order in which a script has them; `steps` is the engine under the rest."""
-    names = ["steps", *sorted(file.stem for file in (TEMPLATES / "lib").glob("*.ps1") if file.stem != "steps")]
-    return {name: (TEMPLATES / "lib" / f"{name}.ps1").read_text() for name in names}
+    """Give PowerShell's library files, as scripts.library_files does."""
+    return scripts.library_files("ps1")
 
 
 @cache
 def verbs() -> dict[str, str]:
-    """Every verb of the vocabulary and the library file that has it."""
-    return {verb: name for name, text in libraries().items() if name != "steps" for verb in _VERB.findall(text)}
+    """Give PowerShell's verbs, as scripts.verbs_in does."""
+    return scripts.verbs_in(libraries(), _VERB)
 
 
 def calls(body: str) -> list[Call]:
-    """Read a body: comments, empty lines, and one verb call per line of plain or single-quoted words.
-
-    This is all that a body may hold. A quoted word may span lines. Raises BodyError.
-    """
-    found: list[Call] = []
-    position, line = 0, 1
-    while position < len(body):
-        words: list[str] = []
-        start_line = line
-        while position < len(body) and body[position] != "\n":
-            if body[position] in " \t":
-                position += 1
-            elif body[position] == "#" and not words:
-                end = body.find("\n", position)
-                position = len(body) if end < 0 else end
-            else:
-                word, end = _word(body, position, line)
-                line += body.count("\n", position, end)
-                position = end
-                words.append(word)
-        position, line = position + 1, line + 1
-        if words and words[0] not in verbs():
-            raise BodyError(f"line {start_line}: {words[0]!r} is not a verb of the library")
-        if words:
-            found.append(Call(words[0], tuple(words[1:]), start_line))
-    return found
+    """Read a body of PowerShell, as scripts.read_calls does."""
+    return scripts.read_calls(body, _word, verbs())
 
 
 def _word(body: str, position: int, line: int) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,28 +56,42 @@ def environment(release: str) -> Environment:
     return env
 
 
+def library_files(suffix: str) -> dict[str, str]:
+    """Library files by name, in the order in which a script has them; `steps` is the engine under the rest."""
+    names = ["steps", *sorted(file.stem for file in (TEMPLATES / "lib").glob(f"*.{suffix}") if file.stem != "steps")]
+    return {name: (TEMPLATES / "lib" / f"{name}.{suffix}").read_text() for name in names}
+
+
+def verbs_in(files: Mapping[str, str], definition: re.Pattern[str]) -> dict[str, str]:
+    """Every verb of a vocabulary and the library file that has it."""
+    return {verb: name for name, text in files.items() if name != "steps" for verb in definition.findall(text)}
+
+
 @cache
 def libraries() -> dict[str, str]:
-    """Library files by name, in the order in which a script has them; `steps` is the engine under the rest."""
-    names = ["steps", *sorted(file.stem for file in (TEMPLATES / "lib").glob("*.sh") if file.stem != "steps")]
-    return {name: (TEMPLATES / "lib" / f"{name}.sh").read_text() for name in names}
+    """Give bash's library files, as library_files does."""
+    return library_files("sh")
 
 
 @cache
 def verbs() -> dict[str, str]:
-    """Every verb of the vocabulary and the library file that has it."""
-    found: dict[str, str] = {}
-    for name, text in libraries().items():
-        if name != "steps":
-            found |= dict.fromkeys(_VERB.findall(text), name)
-    return found
+    """Give bash's verbs, as verbs_in does."""
+    return verbs_in(libraries(), _VERB)
 
 
 def calls(body: str) -> list[Call]:
+    """Read a body of bash, as read_calls does."""
+    return read_calls(body, _word, verbs())
+
+
+def read_calls(
+    body: str, read_word: Callable[[str, int, int], tuple[str, int]], vocabulary: Container[str]
+) -> list[Call]:
     """Read a body: comments, empty lines, and one verb call per line of plain or single-quoted words.
 
     This is all that a body may hold, which keeps it readable, lets simulated hosts understand it, and leaves
-    all shell craft in the library. A quoted word may span lines. Raises BodyError.
+    all craft in the library. A quoted word may span lines. `read_word` reads the word at a position, in a line, and
+    says where it ends. Raises BodyError.
     """
     found: list[Call] = []
     position, line = 0, 1
@@ -90,13 +104,13 @@ def calls(body: str) -> list[Call]:
             elif body[position] == "#" and not words:
                 position = _end_of_line(body, position)
             else:
-                word, end = _word(body, position, line)
+                word, end = read_word(body, position, line)
                 line += body.count("\n", position, end)
                 position = end
                 words.append(word)
         position, line = position + 1, line + 1
         if words:
-            found.append(_call(words, start_line))
+            found.append(_call(words, start_line, vocabulary))
     return found
 
 
@@ -128,9 +142,9 @@ def _word(body: str, position: int, line: int) -> tuple[str, int]:
     return "".join(pieces), position
 
 
-def _call(words: list[str], line: int) -> Call:
+def _call(words: list[str], line: int, vocabulary: Container[str]) -> Call:
     verb, *arguments = words
-    if verb not in verbs():
+    if verb not in vocabulary:
         raise BodyError(f"line {line}: {verb!r} is not a verb of the library")
     return Call(verb, tuple(arguments), line)
 
@@ -168,5 +182,11 @@ def _parts(used: Iterable[str]) -> list[str]:
     while todo:
         name = todo.pop()
         wanted.add(name)
-        todo |= set(_NEEDS.findall(libraries()[name])) - wanted
+        todo |= _needs()[name] - wanted
     return [text for name, text in libraries().items() if name in wanted]
+
+
+@cache
+def _needs() -> dict[str, frozenset[str]]:
+    """Say which other library files each one builds on."""
+    return {name: frozenset(_NEEDS.findall(text)) for name, text in libraries().items()}
