@@ -29,7 +29,7 @@ inspect_nodes() {
 # _inspect_node_object KUBECONFIG NODE PARTS PREFIX
 _inspect_node_object() {
   local text parts names=(labels taints addresses conditions version annotations) place
-  if ! text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get node "$2" -o "jsonpath=$3" 2>&1); then
+  if ! text=$(_kubectl "$1" --request-timeout=10s get node "$2" -o "jsonpath=$3" 2>&1); then
     _fact "$4node_error" "${text##*$'\n'}"
     return
   fi
@@ -42,29 +42,19 @@ _inspect_node_object() {
 
 # inspect_health NAME URL [AUTHORITY [CERTIFICATE KEY]]: fact health_NAME: well, or what was said instead.
 inspect_health() {
-  local words curl=(curl --silent --show-error --output /dev/null --fail --max-time 10 --noproxy '*')
+  local words
   _begin "inspect $1"
   if ! _needs curl; then _fail; fi
-  if [[ -n ${3-} ]]; then curl+=(--cacert "$3"); fi
-  if [[ -n ${4-} ]]; then curl+=(--cert "$4" --key "$5"); fi
-  words=$("${curl[@]}" -- "$2" 2>&1) && words=well
+  words=$(_ask_url 10 "${@:2}") && words=well
   _fact "health_$1" "$words"
   _report ok
 }
 
-# inspect_pairs [NAME CERTIFICATE KEY AUTHORITY]...: facts certificate_NAME, authority_NAME, key_mode_NAME. Certificates
-# are told whole; of a key only who may read it.
+# inspect_pairs [NAME CERTIFICATE KEY AUTHORITY]...: facts certificate_NAME, authority_NAME, key_mode_NAME.
 inspect_pairs() {
-  local text
   _begin "inspect certificates"
   while (($# > 0)); do
-    text=''
-    if [[ -r $2 ]]; then IFS= read -r -d '' text <"$2"; fi
-    _fact "certificate_$1" "${text:0:65536}"
-    text=''
-    if [[ -r $4 ]]; then IFS= read -r -d '' text <"$4"; fi
-    _fact "authority_$1" "${text:0:65536}"
-    _fact "key_mode_$1" "$(stat -c '%a %U:%G' -- "$3" 2>&1)"
+    _inspect_pair "_$1" "$3" "$2" "$4"
     shift 4
   done
   _report ok
@@ -122,7 +112,7 @@ inspect_deployment() {
   local text
   _begin "inspect $3"
   if ! _needs kubectl; then _fail; fi
-  text=$(_kubectl "$1" --request-timeout=10s --cache-dir="$KUBE_CACHE" get deployment -n "$2" "$3" \
+  text=$(_kubectl "$1" --request-timeout=10s get deployment -n "$2" "$3" \
     -o 'jsonpath={.status.availableReplicas}/{.spec.replicas}' 2>&1) || text=${text##*$'\n'}
   _fact "deployment_$3" "$text"
   _report ok

@@ -9,7 +9,7 @@ inspect_overlay() {
   _begin 'inspect overlay'
   if ! _needs ovs-vsctl || ! _needs ovn-appctl; then _fail; fi
   _inspect_switch
-  _inspect_files "$3" "$4" "$5"
+  _inspect_pair '' "$3" "$4" "$5"
   _inspect_services "${@:6}"
   _inspect_database northbound nb "$1" "$3" "$4" "$5"
   _inspect_database southbound sb "$2" "$3" "$4" "$5"
@@ -34,14 +34,15 @@ _inspect_switch() {
   fi
 }
 
+# _inspect_pair SUFFIX KEY CERTIFICATE AUTHORITY: facts key_mode, certificate and authority, SUFFIX after each.
 # Certificates are told whole; of the key only who may read it.
-_inspect_files() {
+_inspect_pair() {
   local certificate='' authority=''
-  _fact key_mode "$(stat -c '%a %U:%G' -- "$1" 2>&1)"
-  if [[ -r $2 ]]; then IFS= read -r -d '' certificate <"$2"; fi
-  if [[ -r $3 ]]; then IFS= read -r -d '' authority <"$3"; fi
-  _fact certificate "${certificate:0:65536}"
-  _fact authority "${authority:0:65536}"
+  _fact "key_mode$1" "$(stat -c '%a %U:%G' -- "$2" 2>&1)"
+  if [[ -r $3 ]]; then IFS= read -r -d '' certificate <"$3"; fi
+  if [[ -r $4 ]]; then IFS= read -r -d '' authority <"$4"; fi
+  _fact "certificate$1" "${certificate:0:65536}"
+  _fact "authority$1" "${authority:0:65536}"
 }
 
 _inspect_services() {

@@ -13,14 +13,12 @@ resolver_link() {
 # lines say why not.
 healthy() {
   local until words restarts
-  local curl=(curl --silent --show-error --output /dev/null --fail --max-time 5 --noproxy '*' --cacert "$5")
   _begin "$1 healthy"
-  if [[ -n ${6-} ]]; then curl+=(--cert "$6" --key "$7"); fi
   until=$((SECONDS + $4))
   _restarts "$3"
   restarts=$REPLY
   while :; do
-    words=$("${curl[@]}" -- "$2" 2>&1) && { _report ok; return; }
+    words=$(_ask_url 5 "$2" "${@:5}") && { _report ok; return; }
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
     if _given_up "$3" "$restarts"; then break; fi
     sleep 0.3
@@ -30,6 +28,13 @@ healthy() {
   MESSAGE+=${REPLY:-" after $4 s"}
   OUTPUT=$(_journal "$3")
   _fail
+}
+# _ask_url SECONDS URL [AUTHORITY [CERTIFICATE KEY]]: status 0 where it answers 200 OK; else curl's words are printed.
+_ask_url() {
+  local curl=(curl --silent --show-error --output /dev/null --fail --max-time "$1" --noproxy '*')
+  if [[ -n ${3-} ]]; then curl+=(--cacert "$3"); fi
+  if [[ -n ${4-} ]]; then curl+=(--cert "$4" --key "$5"); fi
+  "${curl[@]}" -- "$2" 2>&1
 }
 # _restarts SERVICE: REPLY becomes how often systemd has started it again by itself.
 _restarts() {
@@ -54,13 +59,21 @@ _journal() { journalctl --no-pager -o cat -n "${2:-25}" -u "$1.service" 2>&1; }
 # manifest NAME KUBECONFIG TEXT: the API has these objects as they stand in TEXT; what others have set beside that
 # stays.
 manifest() { _step "manifest $1" '' _manifest "$@"; }
-_kubectl() { kubectl --kubeconfig="$1" --request-timeout=30s "${@:2}"; }
+# _kubectl KUBECONFIG WORDS: a dry run must not leave kubectl's cache of the API behind, so it lies in /run.
+_kubectl() { kubectl --kubeconfig="$1" --request-timeout=30s --cache-dir="$KUBE_CACHE" "${@:2}"; }
+KUBE_CACHE=/run/ovn-runbooks/kube-cache
+# _kubectl_or_over: kubectl is there; else the step is over, and in a dry run status 1 says so.
+_kubectl_or_over() {
+  if _needs kubectl; then return 0; fi
+  if ((!STEPS_DRY_RUN)); then _fail; fi
+  _report would-change
+  return 1
+}
 MANIFEST_OPTIONS=(--server-side --force-conflicts --field-manager=ovn-runbooks -f -)
 _manifest_look() {
   local words status
   _needs kubectl || return
-  # A dry run of ours must not leave kubectl's cache of the API behind.
-  words=$(KUBECTL_EXTERNAL_DIFF='diff -u -N' _kubectl "$2" --cache-dir="$KUBE_CACHE" diff "${MANIFEST_OPTIONS[@]}" <<<"$3" 2>&1)
+  words=$(KUBECTL_EXTERNAL_DIFF='diff -u -N' _kubectl "$2" diff "${MANIFEST_OPTIONS[@]}" <<<"$3" 2>&1)
   status=$?
   case $status in
     0) return 0 ;;
@@ -69,11 +82,10 @@ _manifest_look() {
   MESSAGE="the API does not tell how the objects differ: ${words##*$'\n'}"
   return 2
 }
-KUBE_CACHE=/run/ovn-runbooks/kube-cache
 _manifest_act() {
   local until=$((SECONDS + 30))
   # Objects may name others of a namespace that is just being made.
-  until _kubectl "$2" --cache-dir="$KUBE_CACHE" apply "${MANIFEST_OPTIONS[@]}" <<<"$3"; do
+  until _kubectl "$2" apply "${MANIFEST_OPTIONS[@]}" <<<"$3"; do
     if ((SECONDS >= until)); then return 1; fi
     sleep 1
   done
@@ -84,13 +96,10 @@ _manifest_act() {
 account_token() {
   local token='' until
   _begin "token $4"
-  if ! _needs kubectl; then
-    if ((STEPS_DRY_RUN)); then _report would-change; return; fi
-    _fail
-  fi
+  _kubectl_or_over || return 0
   until=$((SECONDS + $5))
   while :; do
-    token=$(_kubectl "$2" --cache-dir="$KUBE_CACHE" get secret -n "$3" "$4" -o 'jsonpath={.data.token}' 2>/dev/null)
+    token=$(_kubectl "$2" get secret -n "$3" "$4" -o 'jsonpath={.data.token}' 2>/dev/null)
     [[ -n $token ]] && break
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
     sleep 0.5
@@ -115,15 +124,12 @@ _node() {
   local until seen status restarts service=$2
   _begin "node $4 $1"
   if [[ $1 == registered ]]; then service=kubelet; fi
-  if ! _needs kubectl; then
-    if ((STEPS_DRY_RUN)); then _report would-change; return; fi
-    _fail
-  fi
+  _kubectl_or_over || return 0
   until=$((SECONDS + $5))
   _restarts "$service"
   restarts=$REPLY
   while :; do
-    seen=$(_kubectl "$3" --cache-dir="$KUBE_CACHE" get node "$4" -o "jsonpath=$NODE_PATH" 2>&1)
+    seen=$(_kubectl "$3" get node "$4" -o "jsonpath=$NODE_PATH" 2>&1)
     status=$?
     if ((status == 0)) && [[ $1 == registered || $seen == "$4 True "* ]]; then _report ok; return; fi
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
@@ -142,13 +148,10 @@ _node() {
 deployment_available() {
   local until seen=''
   _begin "deployment $3 available"
-  if ! _needs kubectl; then
-    if ((STEPS_DRY_RUN)); then _report would-change; return; fi
-    _fail
-  fi
+  _kubectl_or_over || return 0
   until=$((SECONDS + $4))
   while :; do
-    seen=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get deployment -n "$2" "$3" \
+    seen=$(_kubectl "$1" get deployment -n "$2" "$3" \
       -o 'jsonpath={.status.availableReplicas}' 2>&1)
     if [[ $seen =~ ^[1-9][0-9]*$ ]]; then _report ok; return; fi
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
@@ -157,7 +160,7 @@ deployment_available() {
   MESSAGE="${seen:-no pod is available}"
   if ((STEPS_DRY_RUN)); then _report would-change; return; fi
   MESSAGE+=" after $4 s"
-  OUTPUT=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get events -n "$2" --field-selector type=Warning \
+  OUTPUT=$(_kubectl "$1" get events -n "$2" --field-selector type=Warning \
     -o 'jsonpath={range .items[*]}{.involvedObject.name}: {.message}{"\n"}{end}' 2>&1 | tail -n 12)
   _fail
 }
@@ -167,7 +170,7 @@ node_labels() { _step "label $2 of ${*:3}" '' _node_labels "$@"; }
 _node_labels_look() {
   local have node
   _needs kubectl || return
-  if ! have=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get nodes -l "$2" -o 'jsonpath={.items[*].metadata.name}' 2>&1); then
+  if ! have=$(_kubectl "$1" get nodes -l "$2" -o 'jsonpath={.items[*].metadata.name}' 2>&1); then
     MESSAGE="the API says: ${have##*$'\n'}"
     return 2
   fi
@@ -176,4 +179,4 @@ _node_labels_look() {
   done
   [[ -z $DIFF ]]
 }
-_node_labels_act() { _kubectl "$1" --cache-dir="$KUBE_CACHE" label node "${@:3}" "$2" --overwrite; }
+_node_labels_act() { _kubectl "$1" label node "${@:3}" "$2" --overwrite; }

@@ -32,7 +32,7 @@ traffic_pod() {
   _needs kubectl || _fail
   until=$((SECONDS + $4))
   while :; do
-    seen=$(_kubectl "$1" --cache-dir="$KUBE_CACHE" get pod -n "$2" "$3" \
+    seen=$(_kubectl "$1" get pod -n "$2" "$3" \
       -o 'jsonpath={.status.phase} {.status.podIP} {.status.containerStatuses[*].state.waiting.message}' 2>&1)
     if [[ $seen =~ ^Running\ ([0-9.]+) ]] && address=${BASH_REMATCH[1]} && _traffic_pod_network "$address"; then break; fi
     if ((SECONDS >= until)); then
