@@ -14,8 +14,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from plugins.command_options import DEFAULT_INVENTORY, Inventory
 from plugins.context import RebootPolicy
-from plugins.settings import ROOT
 
 gc.set_threshold(20_000)
 INTERRUPTED = 130
@@ -23,17 +23,7 @@ Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are r
 
 
 def common(
-    inventory: Annotated[
-        Path,
-        typer.Option(
-            "-i",
-            "--inventory",
-            metavar="DIR",
-            envvar="OVN_RUNBOOKS_INVENTORY",
-            show_default="inventory/",
-            help="Folder with hosts.yaml and the rest.",
-        ),
-    ] = ROOT / "inventory",
+    inventory: Inventory = DEFAULT_INVENTORY,
     host: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this host; may be repeated.")] = None,
     role: Annotated[
         list[str] | None, typer.Option(metavar="ROLE", help="Only hosts of this role; may be repeated.")

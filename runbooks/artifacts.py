@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plugins.command_options import DEFAULT_INVENTORY, Inventory
 from plugins.errors import RunbookError, UsageError
 from plugins.settings import ROOT
 
@@ -26,24 +27,13 @@ app = typer.Typer(
     epilog="Exit status: 0 all well, 1 something is missing, 2 the command or inventory is wrong, 130 interrupted.",
 )
 
-Inventory = Annotated[
-    Path,
-    typer.Option(
-        "-i",
-        "--inventory",
-        metavar="DIR",
-        envvar="OVN_RUNBOOKS_INVENTORY",
-        show_default="inventory/",
-        help="Folder with hosts.yaml and the rest.",
-    ),
-]
 MirrorOption = Annotated[
     str, typer.Option("--mirror", metavar="URL_OR_DIR", help="A mirror: a URL that the hosts reach, or a folder here.")
 ]
 
 
 @app.command("list", epilog="Examples: `artifacts list`; `artifacts list -i ~/site-a --mirror /srv/mirror`.")
-def list_(*, inventory: Inventory = ROOT / "inventory", mirror: MirrorOption = "") -> None:
+def list_(*, inventory: Inventory = DEFAULT_INVENTORY, mirror: MirrorOption = "") -> None:
     """Show every download that this inventory's hosts need, and whether it is pinned. Exit status 1: not all are."""
     from plugins.errors import SettingsError
 
@@ -66,7 +56,7 @@ def list_(*, inventory: Inventory = ROOT / "inventory", mirror: MirrorOption = "
     epilog="Examples: `artifacts lock` reads upstream's checksum files; `artifacts lock --mirror /srv/mirror` pins "
     "what that mirror holds."
 )
-def lock(*, inventory: Inventory = ROOT / "inventory", mirror: MirrorOption = "") -> None:
+def lock(*, inventory: Inventory = DEFAULT_INVENTORY, mirror: MirrorOption = "") -> None:
     """Write the pins of the inventory's release into its releases/ folder. Pins of what is not found there stay."""
     from plugins.artifacts.lock import lock_mirror, lock_upstream, merged
     from plugins.artifacts.mirror import mirror_of
@@ -92,7 +82,7 @@ def lock(*, inventory: Inventory = ROOT / "inventory", mirror: MirrorOption = ""
 def fetch(
     folder: Annotated[Path, typer.Argument(help="The mirror's folder; made where it is missing.")],
     *,
-    inventory: Inventory = ROOT / "inventory",
+    inventory: Inventory = DEFAULT_INVENTORY,
     platform: Annotated[
         list[str] | None,
         typer.Option("--platform", metavar="OS/ARCH", help="Only for this platform, as linux/amd64; may be repeated."),

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from plugins.command_options import DEFAULT_INVENTORY, Inventory
 from plugins.errors import RunbookError, UsageError
 from plugins.settings import ROOT
 
@@ -28,17 +29,7 @@ Exit status: 0 all well, 1 there is none yet, 2 the command or inventory is wron
 @app.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 def kubeconfig(
     *,
-    inventory: Annotated[
-        Path,
-        typer.Option(
-            "-i",
-            "--inventory",
-            metavar="DIR",
-            envvar="OVN_RUNBOOKS_INVENTORY",
-            show_default="inventory/",
-            help="Folder with hosts.yaml and the rest.",
-        ),
-    ] = ROOT / "inventory",
+    inventory: Inventory = DEFAULT_INVENTORY,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, with mode 0600.")
     ] = None,
