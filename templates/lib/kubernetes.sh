@@ -71,10 +71,16 @@ _kubectl_or_over() {
 }
 MANIFEST_OPTIONS=(--server-side --force-conflicts --field-manager=ovn-runbooks -f -)
 _manifest_look() {
-  local words status
+  local words status tries=3
   _needs kubectl || return
-  words=$(KUBECTL_EXTERNAL_DIFF='diff -u -N' _kubectl "$2" diff "${MANIFEST_OPTIONS[@]}" <<<"$3" 2>&1)
-  status=$?
+  # kubectl asks twice, for what is there and for what would be. Where a controller writes its status in between, both
+  # differ for once; only where something is there already, which is no context line of an object that is new.
+  while :; do
+    words=$(KUBECTL_EXTERNAL_DIFF='diff -u -N' _kubectl "$2" diff "${MANIFEST_OPTIONS[@]}" <<<"$3" 2>&1)
+    status=$?
+    if ((status != 1 || --tries == 0)) || [[ $words != *$'\n@@ -'[1-9]* ]]; then break; fi
+    sleep 0.3
+  done
   case $status in
     0) return 0 ;;
     1) DIFF="$words"$'\n'; return 1 ;;

@@ -20,6 +20,7 @@ TOOLS = {
 case " $* " in
   *" diff "*)
     cat >/dev/null
+    cat "$S/once" 2>/dev/null && { rm "$S/once"; exit 1; }
     cat "$S/diff" 2>/dev/null && exit 1
     [ -e "$S/applied" ] || { cat "$S/error" >&2; exit 3; } ;;
   *" apply "*)
@@ -129,6 +130,17 @@ def test_objects_are_applied_once(script: Run, folder: Path) -> None:
     assert "Secret" not in asked(folder)
     assert "--server-side --force-conflicts --field-manager=ovn-runbooks" in asked(folder)
     assert "--cache-dir=/run/ovn-runbooks/kube-cache" in asked(folder)
+
+
+def test_a_status_that_is_written_meanwhile_is_no_difference(script: Run, folder: Path) -> None:
+    """What is there already is compared again when it differs; what is not there yet differs for certain."""
+    (folder / "applied").touch()
+    (folder / "once").write_text("+++ merged\n@@ -7,1 +7,1 @@\n-replicas: 1\n+replicas: 2\n")
+    assert script(MANIFEST).statuses == ["ok"]
+    assert asked(folder).count(" diff ") == 2
+    (folder / "diff").write_text("+++ merged\n@@ -0,0 +1,2 @@\n+new\n")
+    assert script(MANIFEST, dry_run=True).statuses == ["would-change"]
+    assert asked(folder).count(" diff ") == 3
 
 
 def test_an_object_that_comes_before_its_namespace_is_tried_again(script: Run, folder: Path) -> None:
