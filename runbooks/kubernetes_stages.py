@@ -12,6 +12,7 @@ from tasks.compare_cluster import compare_cluster
 from tasks.compare_windows import compare_windows
 from tasks.configure_runtime import configure_runtime
 from tasks.deploy_dns import deploy_dns
+from tasks.extract_image_files import extract_image_files
 from tasks.gather_cluster import gather_cluster
 from tasks.gather_windows import gather_windows
 from tasks.grant_access import grant_access
@@ -29,17 +30,6 @@ HOST, MASTER, ALL = Scope.HOST, Scope.MASTER, Scope.ALL
 
 KUBERNETES = (
     Stage(
-        "artifacts",
-        install_artifacts,
-        roles=tuple(Role),
-        kubernetes=True,
-        ready=downloads_are_pinned,
-        needs=(
-            Need("install", HOST, "curl and what it trusts come with the packages"),
-            Need("protection", HOST, "Defender leaves the programs alone before they are there"),
-        ),
-    ),
-    Stage(
         "etcd",
         start_etcd,
         roles=(Role.MASTER,),
@@ -48,6 +38,17 @@ KUBERNETES = (
             Need("install", HOST, "etcd comes with the packages"),
             Need("network-checks", HOST, "its ports and the API's are probed before they are taken"),
             Need("certificates", HOST, "etcd listens with TLS"),
+        ),
+    ),
+    Stage(
+        "artifacts",
+        install_artifacts,
+        roles=tuple(Role),
+        kubernetes=True,
+        ready=downloads_are_pinned,
+        needs=(
+            Need("install", HOST, "curl and what it trusts come with the packages"),
+            Need("protection", HOST, "Defender leaves the programs alone before they are there"),
         ),
     ),
     Stage(
@@ -62,13 +63,6 @@ KUBERNETES = (
         ),
     ),
     Stage(
-        "access",
-        grant_access,
-        roles=(Role.MASTER,),
-        kubernetes=True,
-        needs=(Need("control-plane", HOST, "who may do what is told to the API"),),
-    ),
-    Stage(
         "runtime",
         configure_runtime,
         roles=tuple(Role),
@@ -79,10 +73,10 @@ KUBERNETES = (
         ),
     ),
     Stage(
-        "images",
-        import_images,
+        "image-files",
+        extract_image_files,
         kubernetes=True,
-        needs=(Need("runtime", HOST, "images are kept by containerd"),),
+        needs=(Need("runtime", HOST, "containerd fetches the images"),),
     ),
     Stage(
         "kubelet",
@@ -91,10 +85,18 @@ KUBERNETES = (
         kubernetes=True,
         needs=(
             Need("artifacts", HOST, "the kubelet is downloaded"),
+            Need("runtime", HOST, "the kubelet asks its container runtime how it is"),
             Need("certificates", HOST, "a node has an identity of its own"),
             Need("bridge", HOST, "the node's address moves to the bridge, and the host may reboot for it"),
             Need("control-plane", MASTER, "a node registers with the API"),
         ),
+    ),
+    Stage(
+        "access",
+        grant_access,
+        roles=(Role.MASTER,),
+        kubernetes=True,
+        needs=(Need("control-plane", HOST, "who may do what is told to the API"),),
     ),
     Stage(
         "ovnkube",
@@ -102,7 +104,7 @@ KUBERNETES = (
         kubernetes=True,
         needs=(
             Need("join", HOST, "pods are plugged into a chassis that has joined"),
-            Need("images", HOST, "without a mirror, ovnkube itself comes out of an image"),
+            Need("image-files", HOST, "without a mirror, ovnkube itself comes out of an image"),
             Need("kubelet", HOST, "ovnkube writes on the host's own node object"),
             Need("access", MASTER, "ovnkube shows the token of its service account"),
         ),
@@ -125,6 +127,12 @@ KUBERNETES = (
             Need("control-plane", HOST, "labels are told to the API"),
             Need("kubelet", ALL, "a node is labelled once it has registered"),
         ),
+    ),
+    Stage(
+        "images",
+        import_images,
+        kubernetes=True,
+        needs=(Need("runtime", HOST, "images are kept by containerd"),),
     ),
     Stage(
         "node-ready",
@@ -173,6 +181,7 @@ KUBERNETES = (
         after_changes=False,
         needs=(
             Need("dns", HOST, "its pods are started by the deployment"),
+            Need("images", ALL, "a mirror's image of it is on the workers"),
             Need("node-ready", ALL, "its pods run on a worker that is ready"),
         ),
     ),

@@ -40,6 +40,7 @@ def start_control_plane(task: Task) -> StepsResult:
         api_url=api_url(task),
         authority=CA,
         etcd=etcd_of(task),
+        etcd_client=placement("etcd-client"),
         tls=TLS,
         encryption_config=ENCRYPTION_CONFIG,
         config=CONFIGS,

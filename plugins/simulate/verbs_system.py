@@ -48,6 +48,8 @@ def _look_service(play: Play, name: str, *wants: str) -> Seen:
             seen = unit.enabled
         elif want == "running":
             seen = "running" if unit.active else "inactive"
+        elif want == "starting":
+            seen = "starting" if unit.active else "inactive"
         elif want == "stopped":
             seen = "active" if unit.active else "stopped"
         else:
@@ -62,7 +64,7 @@ def _act_service(play: Play, name: str, *wants: str) -> None:
     for want in wants:
         if want in {"enabled", "disabled"}:
             state.units.setdefault(name, Unit()).enabled = want
-        elif want == "running":
+        elif want in {"running", "starting"}:
             if not state.running(name):
                 _start(play, name)
         else:

@@ -196,7 +196,8 @@ _absent_look() {
 }
 _absent_act() { rm -rf -- "$1"; }
 
-# service NAME STATE...: STATE is enabled, disabled, running or stopped.
+# service NAME STATE...: STATE is enabled, disabled, running, stopped, or starting: running or on its way, for a service
+# that somebody else waits for.
 service() { _step "service $1 ${*:2}" "$1" _service "$@"; }
 declare -gA UNIT_ACTIVE=() UNIT_FILE=() UNIT_SINCE=()
 # _unit_read NAME: UNIT_ACTIVE, UNIT_FILE and UNIT_SINCE of this service, read once; reading all of them at once
@@ -225,6 +226,10 @@ _service_look() {
     case $want in
       enabled | disabled) seen=${UNIT_FILE[$unit]} ;;
       running) seen=${UNIT_ACTIVE[$unit]/#active/running} ;;
+      starting)
+        seen=${UNIT_ACTIVE[$unit]}
+        if [[ $seen == active || $seen == activating ]]; then seen=starting; fi
+        ;;
       stopped)
         seen=${UNIT_ACTIVE[$unit]}
         if [[ $seen == inactive || $seen == failed ]]; then seen=stopped; fi
@@ -244,14 +249,25 @@ _service_look() {
 }
 _service_act() {
   local want
-  systemctl daemon-reload
+  # Enabling reads all units anew by itself, which takes as long as starting a service.
+  if [[ " ${*:2} " != *abled\ * ]]; then systemctl daemon-reload; fi
   for want in "${@:2}"; do
     case $want in
       enabled) systemctl enable -- "$1.service" ;;
       disabled) systemctl disable -- "$1.service" ;;
       running) systemctl start -- "$1.service" || _service_words "$1" ;;
+      starting) _service_launch "$1" ;;
       stopped) systemctl stop -- "$1.service" ;;
     esac
+  done
+}
+# _service_launch NAME: its start has begun, or has failed already.
+_service_launch() {
+  local until=$((SECONDS + 10))
+  systemctl start --no-block -- "$1.service"
+  while [[ $(systemctl show -p ActiveState --value -- "$1.service") == inactive ]]; do
+    if ((SECONDS >= until)); then return 1; fi
+    sleep 0.05
   done
 }
 # The service's own last lines say more than "the control process exited with error code".
@@ -277,7 +293,7 @@ _restart_on_look() {
     MESSAGE="there is no service $1"
     return 2
   fi
-  if [[ ${UNIT_ACTIVE[$unit]} != active ]]; then
+  if [[ ${UNIT_ACTIVE[$unit]} != @(active|activating) ]]; then
     DIFF="-$1 ${UNIT_ACTIVE[$unit]}"$'\n'"+$1 running"$'\n'
     return 1
   fi

@@ -21,7 +21,7 @@ healthy() {
     words=$(_ask_url 5 "$2" "${@:5}") && { _report ok; return; }
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
     if _given_up "$3" "$restarts"; then break; fi
-    sleep 0.3
+    sleep 0.1
   done
   MESSAGE="$2 says: ${words:-nothing}"
   if ((STEPS_DRY_RUN)); then _report would-change; return; fi
@@ -140,7 +140,7 @@ _node() {
     if ((status == 0)) && [[ $1 == registered || $seen == "$4 True "* ]]; then _report ok; return; fi
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
     if _given_up "$service" "$restarts"; then break; fi
-    sleep 0.5
+    sleep 0.3
   done
   MESSAGE="the API says: ${seen##*$'\n'}"
   if ((STEPS_DRY_RUN)); then _report would-change; return; fi

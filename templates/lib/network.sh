@@ -401,8 +401,8 @@ _network_detach() {
 # The main half. Exit status 1 has systemd run the other one, and so has anything that kills it.
 _network_apply() {
   local until words
-  # The script's answer is on its way to the operator.
-  sleep 1
+  # The script's answer is on its way to the operator; what the cut swallows of it, TCP sends again.
+  sleep 0.3
   _network_state applying
   _network_write
   if ! words=$(ovs-vsctl --timeout=30 "${NETWORK_DO[@]}" 2>&1); then

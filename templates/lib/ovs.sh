@@ -154,7 +154,7 @@ _ovs_identity_act() {
   state=$(systemctl show -p ActiveState --value ovn-controller.service) || :
   if [[ $state == active ]]; then systemctl stop ovn-controller.service; fi
   _file_act /etc/openvswitch/system-id.conf 0644 root:root "$1"$'\n'
-  ovs-vsctl --timeout=60 set Open_vSwitch . "external_ids:system-id=\"$1\""
+  ovs-vsctl --timeout=60 --no-wait set Open_vSwitch . "external_ids:system-id=\"$1\""
   if [[ $state == active ]]; then systemctl start ovn-controller.service; fi
 }
 
