@@ -248,13 +248,13 @@ _service_look() {
   return "$bad"
 }
 _service_act() {
-  local want
-  # Enabling reads all units anew by itself, which takes as long as starting a service.
-  if [[ " ${*:2} " != *abled\ * ]]; then systemctl daemon-reload; fi
+  local want seen=${UNIT_FILE[$1.service]}
+  if [[ $(systemctl show -p NeedDaemonReload --value -- "$1.service") == yes ]]; then systemctl daemon-reload; fi
   for want in "${@:2}"; do
     case $want in
-      enabled) systemctl enable -- "$1.service" ;;
-      disabled) systemctl disable -- "$1.service" ;;
+      # What is so already is left alone: for a service that has a script in /etc/init.d, too, it would take a second.
+      enabled) [[ $seen == enabled ]] || systemctl enable -- "$1.service" ;;
+      disabled) [[ $seen == disabled ]] || systemctl disable -- "$1.service" ;;
       running) systemctl start -- "$1.service" || _service_words "$1" ;;
       starting) _service_launch "$1" ;;
       stopped) systemctl stop -- "$1.service" ;;
