@@ -14,6 +14,7 @@ from nornir.core.configuration import Config
 from nornir.core.task import Task
 
 from plugins.artifacts.plan import Downloads
+from plugins.artifacts.serve import Serving
 from plugins.inventory.model import ClusterSettings
 from plugins.releases import Release
 from plugins.settings import Settings
@@ -49,6 +50,8 @@ class RunContext:
     """Shown to whoever has to wait for this run: user@machine, run id."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set on Ctrl-C: whoever waits for something gives up."""
+    serving: Serving = field(default_factory=Serving)
+    """What gives hosts files of a mirror's folder; whoever ends the run closes it."""
 
     @property
     def state_folder(self) -> Path:

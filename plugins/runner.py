@@ -171,6 +171,7 @@ def _execute(
             if lock.taken:
                 code = 3
                 console.print(f"The cluster's lock was lost while the master was away. {lock.taken}")
+        context.serving.close()
         _close_all(nornir)
         executor.close()
     if code:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from plugins.errors import SettingsError
 from plugins.inventory.documents import read
 from plugins.inventory.explain import Hints, explained
+from plugins.inventory.fields import ConnectTo
 from plugins.inventory.model import Model
 from plugins.paths import LocatedPath
 from plugins.secret import SecretSource
@@ -40,6 +41,13 @@ def _state_folder(value: Any) -> Any:
 Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
+class MirrorServer(Model):
+    """How Windows hosts reach this machine, which serves a mirror's folder to them for the time of a run."""
+
+    address: ConnectTo | None = None
+    port: Annotated[StrictInt, Field(ge=0, le=65535)] = 0
+
+
 class UserDefined(Model):
     """The section user_defined; times are in seconds."""
 
@@ -52,6 +60,7 @@ class UserDefined(Model):
     script_deadline: Seconds = 900.0
     reboot_deadline: Seconds = 600.0
     network_confirm_deadline: Seconds = 90.0
+    mirror_server: MirrorServer = MirrorServer()
     authority_passphrase: SecretSource | None = None
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nornir.core.task import Task
 
 from plugins.artifacts.mirror import PUSHED
 from plugins.artifacts.model import Artifact, Kind
+from plugins.artifacts.serve import Served
 from plugins.context import context_of
 from plugins.errors import SettingsError, StepError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
-from plugins.steps import StepsResult
+from plugins.secret import Secret
+from plugins.steps import Status, StepsResult
 from plugins.windows import DOWNLOADS, FOLDER
 from tasks.run_script import run_script
+
+SLOWEST = 500_000  # bytes a second, of a line that is not given up
 
 
 def install_artifacts(task: Task) -> StepsResult:
@@ -34,7 +40,7 @@ def install_artifacts(task: Task) -> StepsResult:
 
 
 def _on_windows(task: Task) -> StepsResult:
-    """Do so on a Windows host, which downloads all of it by itself."""
+    """Do so on a Windows host, which downloads all of it by itself: of a mirror's folder, from this machine."""
     downloads = context_of(task).downloads
     wanted = [each for each in downloads.of(Role.WINDOWS) if each.kind is not Kind.IMAGE]
     try:
@@ -42,15 +48,65 @@ def _on_windows(task: Task) -> StepsResult:
     except SettingsError as error:
         raise StepError(task.host.name, "artifacts", str(error)) from None
     placed = [(each, source) for each in wanted for source in downloads.sources(each)]
-    if any(source.location.startswith(PUSHED) for _, source in placed):
-        todo = "serve the folder over HTTP, and give that address to --mirror"
-        raise StepError(task.host.name, "artifacts", "WinRM is too slow to carry files of a mirror's folder", todo)
-    return run_script(
+    places = [source.location.removeprefix(PUSHED) for _, source in placed if source.location.startswith(PUSHED)]
+    served = _serve(task, places) if places and not task.is_dry_run() else _NOT_SERVED
+    result = run_script(
         task,
         "windows/install_artifacts.ps1.j2",
+        deadline=_deadline(task, places),
         folder=FOLDER,
         files=[(each, source) for each, source in placed if each.kind is not Kind.ARCHIVE],
         archives=[(_packed(each), each, source) for each, source in placed if each.kind is Kind.ARCHIVE],
+        served={f"{PUSHED}{place}": served.address(place) for place in places},
+    )
+    result.todo = result.todo or _todo(result, served)
+    return result
+
+
+# In a dry run nothing is listened on, and a host only looks at what it has.
+_NOT_SERVED = Served("http://nowhere", Secret("not-served"))
+
+
+def _serve(task: Task, places: Iterable[str]) -> Served:
+    """Have the mirror's folder served to the host for the rest of the run; no more of it than Windows hosts want."""
+    context = context_of(task)
+    mirror, settings = context.downloads.mirror, context.settings.mirror_server
+    assert mirror is not None
+    host = task.host.hostname or str(host_settings(task.host).address)
+    try:
+        files = {place: mirror.file(place) for place in places}
+        return context.serving.offer(host, files, told=settings.address or "", port=settings.port)
+    except OSError as error:
+        where = f"to {host}" if not settings.port else f"to {host} at port {settings.port} (mirror_server.port)"
+        seen = f"this machine cannot serve the mirror's folder {where}: {error.strerror or error}"
+        todo = f"mend that, or write another mirror_server in config.yaml; or {_BY_URL}"
+        raise StepError(task.host.name, "artifacts", seen, todo) from None
+
+
+def _deadline(task: Task, places: Iterable[str]) -> float:
+    """Give the script's own deadline, and the time that the folder's files take over a slow line."""
+    context = context_of(task)
+    mirror = context.downloads.mirror
+    files = [mirror.file(place) for place in places] if mirror else []
+    return context.settings.script_deadline + sum(file.stat().st_size for file in files if file.is_file()) / SLOWEST
+
+
+_BY_URL = "serve the folder by a web server, and give its address to --mirror"
+
+
+def _todo(result: StepsResult, served: Served) -> str:
+    """Say what keeps a host from having a file of the folder; empty where something else went wrong."""
+    said = next((step.output for step in result.steps if step.status is Status.FAILED), "")
+    if served.origin not in said:
+        return ""
+    if "(404)" in said:
+        return "complete the mirror's folder (python -m runbooks.artifacts fetch)"
+    if ": sha256 " in said:
+        return "put the right file into the mirror's folder, or pin this one if you trust it (artifacts lock --mirror)"
+    port = served.origin.rpartition(":")[2]
+    return (
+        f"let the host reach TCP {port} of this machine (its firewall, and those on the way), or write mirror_server "
+        f"in config.yaml where it has another address (NAT) or port for that; or {_BY_URL}"
     )
 
 

@@ -41,7 +41,7 @@ class Worker:
         ticket = read_ticket(settings, run_id)
         runbook, options = ticket.runbook, ticket.options
         self._nornir = init(options.inventory, settings)
-        context = prepare(self._nornir, settings, options, run_id, ticket.owner)
+        context = self._context = prepare(self._nornir, settings, options, run_id, ticket.owner)
         hosts = self._nornir.inventory.hosts
         pairs = pairs_of(
             runbook, self._nornir, select(self._nornir, options.hosts, options.roles, options.expression), options
@@ -84,7 +84,8 @@ class Worker:
         close_shell(self._nornir.inventory.hosts[host])
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and what was served to hosts."""
+        self._context.serving.close()
         for host in self._nornir.inventory.hosts:
             self.release(host)
 

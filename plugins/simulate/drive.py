@@ -8,7 +8,7 @@ import math
 from time import monotonic
 from typing import Protocol
 
-from plugins.simulate.effects import Complain, Cut, Hear, HearAll, HearBytes, Limit, Pause, Say, Script
+from plugins.simulate.effects import Apart, Complain, Cut, Hear, HearAll, HearBytes, Limit, Pause, Say, Script
 from plugins.simulate.host import SimulatedHost
 
 TIMED_OUT = 124  # as of timeout(1)
@@ -137,6 +137,8 @@ class Drive:
                     self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
                 case Cut():
                     self._wire.drop()
+                case Apart(work):
+                    answer = await asyncio.to_thread(work)
 
     async def _hear(self, effect: Hear | HearAll | HearBytes) -> bytes | None:
         match effect:

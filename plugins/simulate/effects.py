@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 
@@ -58,7 +58,14 @@ class Cut:
     """The connection is dropped; the script goes on."""
 
 
-Effect = Say | Complain | Pause | Hear | HearAll | HearBytes | Limit | Cut
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Do something that takes its time where it holds up no other host: the answer is what it gives."""
+
+    work: Callable[[], bytes]
+
+
+Effect = Say | Complain | Pause | Hear | HearAll | HearBytes | Limit | Cut | Apart
 Script = Generator[Effect, bytes | None, int]
-"""Yields effects, takes the answers to Hear and HearAll, returns the exit status."""
+"""Yields effects, takes the answers to those that have one, returns the exit status."""
 Part = Generator[Effect, bytes | None, None]

@@ -106,7 +106,7 @@ class Play:
         if self.dry_run:
             yield from self.report(Status.WOULD_CHANGE, seen.diff, seen.message)
             return
-        if output := self._act(verb, arguments):
+        if output := (yield from self._act(verb, arguments)):
             yield from self.fail("; ".join(filter(None, [seen.message, "the change failed"])), output=output)
         after = verb.look(self, *arguments)
         if after.code != 0:
@@ -114,12 +114,13 @@ class Play:
             yield from self.fail(message, diff=after.diff)
         yield from self.report(Status.CHANGED, seen.diff)
 
-    def _act(self, verb: StepVerb, arguments: tuple[str, ...]) -> str:
+    def _act(self, verb: StepVerb, arguments: tuple[str, ...]) -> Generator[Effect, bytes | None, str]:
         """Make the change; what the commands of a failed one printed comes back."""
         if self.host.strike(("disk-full",), *self._names()):
             return f"cannot write: {NO_SPACE}"
         try:
-            verb.act(self, *arguments)
+            if (waiting := verb.act(self, *arguments)) is not None:
+                yield from waiting
         except ActFailedError as error:
             return str(error)
         return ""

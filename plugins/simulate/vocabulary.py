@@ -42,11 +42,14 @@ class ScriptEndedError(Exception):
 
 @dataclass(frozen=True)
 class StepVerb:
-    """A verb made of look and act; `title` names its step, `touches` what a later restart_on may name."""
+    """A verb made of look and act; `title` names its step, `touches` what a later restart_on may name.
+
+    An act that has to wait for something is a part of the script.
+    """
 
     title: Callable[..., str]
     look: Callable[..., Seen]
-    act: Callable[..., None]
+    act: Callable[..., Part | None]
     least: int
     most: int | None
     touches: Callable[..., str] = lambda *_: ""

@@ -4,7 +4,8 @@ function _sha256([string]$path) {
     return (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash.ToLowerInvariant()
 }
 
-# artifact PATH SHA256 URL...: the file is there and has this SHA-256; the addresses are tried one after the other.
+# artifact PATH SHA256 URL...: the file is there and has this SHA-256; the addresses are tried one after the other. One
+# that is a secret ("secret:NUMBER") is of the machine that runs this, and of it only machine and port are told.
 function artifact { _step "artifact $($args[0])" $args[0] 'artifact' $args }
 function _artifact_look([string]$path, [string]$sha256) {
     if (-not [IO.File]::Exists($path)) {
@@ -21,7 +22,13 @@ function _artifact_act([string]$path, [string]$sha256) {
     [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
     $problems = foreach ($url in $args) {
         try {
-            [void](_run 'curl.exe' @('-fsSL', '--retry', '3', '--connect-timeout', '20', '-o', $part, $url) -seconds 1800)
+            if ($url -like 'secret:*') {
+                $address = [Uri](_secret $url)
+                $url = $address.GetLeftPart([UriPartial]::Authority)
+                _fetch $address $part
+            } else {
+                [void](_run 'curl.exe' @('-fsSL', '--retry', '3', '--connect-timeout', '20', '-o', $part, $url) -seconds 1800)
+            }
             $seen = _sha256 $part
             if ($seen -eq $sha256) {
                 _place $part $path
@@ -34,6 +41,21 @@ function _artifact_act([string]$path, [string]$sha256) {
     }
     if ([IO.File]::Exists($part)) { [IO.File]::Delete($part) }
     throw (@($problems) -join "`n")
+}
+# No program's command line shows the address, and no proxy is asked: the machine that runs this is near.
+function _fetch([Uri]$address, [string]$file) {
+    $request = [Net.WebRequest]::Create($address)
+    $request.Proxy = $null
+    # Other hosts may be served first. A machine that is not reached at all is told of after some 20 s.
+    $request.Timeout = 1800000
+    $request.ReadWriteTimeout = 120000
+    $answer = $request.GetResponse()
+    try {
+        $stream = [IO.File]::Create($file)
+        try { $answer.GetResponseStream().CopyTo($stream) } finally { $stream.Dispose() }
+    } finally {
+        $answer.Dispose()
+    }
 }
 # A program that runs cannot be overwritten, but it can be renamed. What is new is so by its time, too.
 function _place([string]$part, [string]$path) {

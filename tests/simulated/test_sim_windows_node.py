@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -72,10 +73,13 @@ def test_what_the_node_is_given(simulated: Simulate, tmp_path: Path) -> None:
     entries = hosts.state("windows-1")["files"]["entries"]
     keys = {path for path in entries if path.startswith("/c:/k/pki/") and path.endswith("-key.pem")}
     assert keys == {f"/c:/k/pki/{leaf}-key.pem" for leaf in ("kubelet", "kubelet-server", "kube-proxy", "ovn-node")}
+    folder = re.search(r"^Logs: (\S+)$", text, re.MULTILINE)
+    assert folder is not None
+    said = [file.read_text() for file in Path(folder[1]).rglob("*") if file.is_file()]
+    assert "kubelet-key.pem" in "".join(said)
     for path in keys:
         assert entries[path]["mode"] == "protected"
         line = entries[path]["content"].splitlines()[1]
-        said = [file.read_text() for file in (hosts.state_folder / "logs").rglob("*") if file.is_file()]
         assert not [each for each in (*said, text) if line in each]
     assert entries["/c:/k"]["mode"] == "protected"
     assert entries["/c:/k/pki/ca.pem"]["content"].startswith("-----BEGIN CERTIFICATE-----")
@@ -150,14 +154,6 @@ def test_a_download_that_is_published_nowhere_stops_windows_hosts_alone(simulate
     }
     assert "hybrid-overlay-node.exe" in text
     assert "provided/hybrid-overlay-node.exe" in text
-
-
-def test_a_mirrors_folder_is_not_carried_over_winrm(simulated: Simulate, tmp_path: Path) -> None:
-    """The failure says how the host can have it."""
-    hosts = simulated(count=1, windows=1)
-    (tmp_path / "mirror").mkdir()
-    _, text = bootstrap(hosts, tmp_path, "--mirror", str(tmp_path / "mirror"), "--role", "windows", expect=1)
-    assert "serve the folder over HTTP" in " ".join(text.split())
 
 
 def test_verify_looks_at_windows_nodes(simulated: Simulate, tmp_path: Path) -> None:

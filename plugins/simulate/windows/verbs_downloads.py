@@ -1,18 +1,31 @@
-"""Simulated twins of the verbs for downloads: artifact archive. What is downloaded is its SHA-256 and its source."""
+"""Simulated twins of the verbs for downloads: artifact archive. What is downloaded is its SHA-256 and its source.
+
+Addresses with a number for a machine (http://127.0.0.1:8000/...) are really downloaded from; those with a name are not.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
+from plugins.simulate.effects import Apart, Effect, Part
 from plugins.simulate.vocabulary import AS_WANTED, ActFailedError, Seen, StepVerb, Verb
-from plugins.simulate.windows.verbs_files import at, place
+from plugins.simulate.windows.verbs_files import at, place, secret
 
 if TYPE_CHECKING:
     from plugins.simulate.play import Play
 
 _MARK = "simulated download, sha256 "
+_NUMBER = re.compile(r"\d+(\.\d+){3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _digest(content: str) -> str:
@@ -27,8 +40,52 @@ def _look_artifact(play: Play, path: str, wanted: str, *_: str) -> Seen:
     return AS_WANTED if seen == wanted else Seen(1, f"-{path} sha256 {seen}\n+{path} sha256 {wanted}\n")
 
 
-def _act_artifact(play: Play, path: str, wanted: str, *source: str) -> None:
-    place(play, path, f"{_MARK}{wanted} from {' '.join(source)}")
+@dataclass(frozen=True)
+class _Got:
+    """What became of one address: `shown` stands in messages, `noted` in the file; `sha256` or else what was said."""
+
+    shown: str
+    noted: str
+    sha256: str = ""
+    said: str = ""
+
+
+def _act_artifact(play: Play, path: str, wanted: str, *sources: str) -> Part:
+    problems = []
+    for source in sources:
+        got = yield from _download(play, source, wanted)
+        if got.sha256 == wanted:
+            place(play, path, f"{_MARK}{wanted} from {got.noted}")
+            return
+        problems.append(f"{got.shown}: {got.said or f'sha256 {got.sha256}, not {wanted}'}")
+    raise ActFailedError("\n".join(problems))
+
+
+def _download(play: Play, source: str, wanted: str) -> Generator[Effect, bytes | None, _Got]:
+    hidden = source.startswith("secret:")
+    parts = urlsplit(secret(play, source) if hidden else source)
+    if not _NUMBER.fullmatch(parts.hostname or ""):
+        return _Got(source, source, wanted)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    shown, path = (origin, parts.path.split("/", 2)[-1]) if hidden else (source, parts.path.removeprefix("/"))
+    answer = ((yield Apart(partial(_fetched, parts.geturl()))) or b"").decode()
+    found = _SHA256.fullmatch(answer)
+    return _Got(shown, f"{origin}/{path}", sha256=answer) if found else _Got(shown, shown, said=answer)
+
+
+def _fetched(address: str) -> bytes:
+    """Give the SHA-256 of what is at an address, or the words of Windows for what is wrong."""
+    digest = sha256()
+    try:
+        with build_opener(ProxyHandler({})).open(address, timeout=60) as answer:
+            while piece := answer.read(1 << 20):
+                digest.update(piece)
+    except HTTPError as error:
+        return f"The remote server returned an error: ({error.code}) {error.reason}.".encode()
+    except OSError:
+        machine = urlsplit(address).netloc
+        return f"No connection could be made because the target machine actively refused it {machine}".encode()
+    return digest.hexdigest().encode()
 
 
 def _note(path: str, folder: str) -> str:
