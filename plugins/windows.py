@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from plugins.inventory.model import ClusterSettings
+from plugins.inventory.model import ClusterSettings, HostSettings
 from plugins.kubernetes import Placement
 
 FOLDER = r"C:\k"
@@ -66,6 +66,11 @@ def source_vip(subnet: str) -> IPv4Address:
 def served(cluster: ClusterSettings) -> dict[str, str]:
     """Name the ports that a node serves, and the service whose each is."""
     return {"tcp 10250": KUBELET, "tcp 10256": KUBE_PROXY, f"udp {cluster.vxlan_port}": HYBRID_OVERLAY}
+
+
+def kubelet_port(settings: HostSettings) -> str:
+    """Give the port that the API asks a host's kubelet at, as the verb `probe` takes it."""
+    return f"tcp:{settings.address}:10250"
 
 
 def let_in(cluster: ClusterSettings) -> tuple[tuple[str, str, str], ...]:

@@ -36,7 +36,7 @@ KUBERNETES = (
         kubernetes=True,
         needs=(
             Need("install", HOST, "etcd comes with the packages"),
-            Need("network-checks", HOST, "its ports and the API's are probed before they are taken"),
+            Need("network-checks", ALL, "others probe its ports and the API's before they are taken"),
             Need("certificates", HOST, "etcd listens with TLS"),
         ),
     ),

@@ -72,9 +72,10 @@ def _look_at_windows(task: Task, expected: Expected) -> tuple[StepsResult, dict[
 
 def _expected(task: Task) -> Expected:
     context = context_of(task)
-    everyone = (host_settings(host) for host in task.nornir.inventory.hosts.values())
+    everyone = [host_settings(host) for host in task.nornir.inventory.hosts.values()]
+    hybrid = any(settings.role is Role.WINDOWS for settings in everyone)
     master = next(settings.address for settings in everyone if settings.role is Role.MASTER)
-    return Expected(host_settings(task.host), context.cluster, context.release, master)
+    return Expected(host_settings(task.host), context.cluster, context.release, master, hybrid)
 
 
 def _tunnel(facts: Mapping[str, str], expected: Expected) -> dict[str, str]:

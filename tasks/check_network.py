@@ -21,8 +21,9 @@ from tasks.run_script import run_script
 def check_network(task: Task, gathered: Gathered) -> StepsResult:
     """Judge this host against the others of `gathered` (results of check_host), and probe master and neighbours.
 
-    Only hosts whose preflight went well are compared and probed; those that do not listen, which Windows hosts do not,
-    are compared alone. The listener that check_host started here ends when all others have probed it, or by itself.
+    Only hosts whose preflight went well are compared and probed. On Windows nothing listens for probes: they ask, and
+    are asked for what they serve. The listener that check_host started here ends when all have probed it, or by
+    itself.
     """
     ring = gathered.once("ring", lambda: Ring(_members(task, gathered)))
     me = ring.named.get(task.host.name)
@@ -31,18 +32,24 @@ def check_network(task: Task, gathered: Gathered) -> StepsResult:
         return StepsResult(task.host, (Step("check network", Status.OK, message=message),))
     cluster = Cluster(me, ring)
     compared = tuple(check.step() for check in judge_all(COMPARE_RULES, me.facts, cluster))
-    if not me.listens:
-        return judged(task.host, compared)
     ports = _ports(context_of(task).cluster)
+    if not me.listens and not (me.windows and ports.hybrid):
+        return judged(task.host, compared)
     reach = plan(cluster, ports)
-    result = run_script(
-        task,
-        "linux/check_network.sh.j2",
-        name=me.name,
-        targets=[probe.target for probe in reach.probes],
-        token=me.facts.texts["listen_token"],
-        expected=expected_probes(cluster, ports),
-    )
+    targets = [probe.target for probe in reach.probes]
+    if me.windows:
+        result = run_script(task, "windows/check_network.ps1.j2", name=me.name, targets=targets) if targets else None
+    else:
+        result = run_script(
+            task,
+            "linux/check_network.sh.j2",
+            name=me.name,
+            targets=targets,
+            token=me.facts.texts["listen_token"],
+            expected=expected_probes(cluster, ports),
+        )
+    if result is None:
+        result = StepsResult(task.host)
     if result.failed:
         return result
     reached = tuple(check.step() for check in judge_all(REACH_RULES, HostFacts(result.facts), reach))
@@ -53,7 +60,8 @@ def _ports(settings: ClusterSettings) -> Ports:
     databases, tunnel = (f"tcp:{settings.northbound_port}", f"tcp:{settings.southbound_port}"), f"udp:{GENEVE_PORT}"
     if not settings.kubernetes:
         return Ports(databases, tunnel)
-    return Ports((*databases, f"tcp:{settings.api_port}"), tunnel, (KUBELET_PORT,))
+    api = (f"tcp:{settings.api_port}",)
+    return Ports((*databases, *api), tunnel, (KUBELET_PORT,), api, f"udp:{settings.vxlan_port}")
 
 
 def _members(task: Task, gathered: Gathered) -> tuple[Member, ...]:
@@ -63,5 +71,7 @@ def _members(task: Task, gathered: Gathered) -> tuple[Member, ...]:
         if name in gathered and "clock_latest" in gathered[name].facts:
             settings = host_settings(host)
             facts = HostFacts(gathered[name].facts)
-            members.append(Member(name, settings.address, settings.role is Role.MASTER, facts))
+            members.append(
+                Member(name, settings.address, settings.role is Role.MASTER, facts, settings.role is Role.WINDOWS)
+            )
     return tuple(members)

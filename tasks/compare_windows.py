@@ -31,5 +31,6 @@ def compare_windows(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
     )
     said = gathered[master_name(task)].facts
     mine = {fact.removeprefix(f"{name}/"): text for fact, text in said.items() if fact.startswith(f"{name}/")}
+    mine |= {fact: text for fact, text in said.items() if fact.startswith("probe ")}
     checks = judge_all(WINDOWS_NODE_RULES, HostFacts(gathered[name].facts | mine), node)
     return judged(task.host, (check.step() for check in checks))

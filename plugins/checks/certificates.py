@@ -10,15 +10,22 @@ from cryptography.exceptions import InvalidSignature
 
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Verdict, failed, ok
-from plugins.pki.issue import RENEW_DAYS
+from plugins.pki.issue import RENEW_DAYS, wrong_usage
+from plugins.pki.profiles import LeafProfile
 from plugins.words import listed
 
+PROTECTED = "protected"  # on Windows: SYSTEM and administrators alone
+_ACCESS = ("mode and owner", "access")
 
-def judge_pair(facts: HostFacts, key: str, *, names: Collection[str], owner: str = "root:root") -> Verdict:
-    """Judge the pair whose facts end in `key`: its authority signed it, it has the names, lasts, and its key is kept.
+
+def judge_pair(
+    facts: HostFacts, key: str, *, profile: LeafProfile, names: Collection[str], access: str = "600 root:root"
+) -> Verdict:
+    """Judge the pair whose facts end in `key`: its authority signed it for this use, it has the names, lasts, is kept.
 
     `names` are DNS names and addresses that must be among the subject alternative names; of a client, which has none,
-    its common name. Facts: certificate, authority (both PEM) and key_mode ("600 root:root"), each with `key` after it.
+    its common name. Facts: certificate, authority (both PEM) and key_mode, which is to be `access` ("600 root:root",
+    on Windows protected), each with `key` after it.
     """
     leaf, authority = read_certificate(facts, f"certificate{key}"), read_certificate(facts, f"authority{key}")
     wanted = f"signed by the cluster's authority, for {listed(sorted(names))}, at least {RENEW_DAYS} days left"
@@ -29,9 +36,13 @@ def judge_pair(facts: HostFacts, key: str, *, names: Collection[str], owner: str
     have = names_in(leaf)
     if not set(names) <= set(have):
         return failed(f"for {listed(have)}", wanted)
+    if usage := wrong_usage(leaf, profile):
+        return failed(usage, f"{wanted}; for {listed(sorted(profile.usages))}")
     days = (leaf.not_valid_after_utc - datetime.now(UTC)).days
-    if (mode := facts.text(f"key_mode{key}")) != f"600 {owner}":
-        return failed(f"a key with mode and owner {mode}", f"{wanted}; a key that only its owner can read")
+    if (mode := facts.text(f"key_mode{key}")) != access:
+        return failed(
+            f"a key with {_ACCESS[access == PROTECTED]} {mode}", f"{wanted}; a key that only its owner can read"
+        )
     return (ok if days >= RENEW_DAYS else failed)(f"{days} days left", wanted)
 
 

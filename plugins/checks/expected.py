@@ -22,12 +22,16 @@ TOOLS = {"flock": "util-linux", "timeout": "coreutils", "perl": "perl-base", "ip
 
 @dataclass(frozen=True)
 class Expected:
-    """One host of the inventory, with the cluster and the release; `master` is the master's address."""
+    """One host of the inventory, with the cluster and the release; `master` is the master's address.
+
+    `hybrid` says that the inventory has Windows hosts.
+    """
 
     settings: HostSettings
     cluster: ClusterSettings
     release: Release
     master: IPv4Address
+    hybrid: bool = False
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -60,6 +64,8 @@ class Expected:
         if self.cluster.kubernetes:
             api = {f"tcp:{self.cluster.api_port}": "kube-apiserver", "tcp:2379": "etcd", "tcp:2380": "etcd"}
             served |= (api if master else {}) | {KUBELET_PORT: "kubelet"}
+        if self.hybrid and self.cluster.kubernetes:
+            served |= {f"udp:{self.cluster.vxlan_port}": ""}
         return served | {f"udp:{GENEVE_PORT}": ""}
 
 

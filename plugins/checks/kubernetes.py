@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError, loads
-from typing import Any
+from typing import Any, TypeVar
 
 from plugins.checks.certificates import judge_pair
 from plugins.checks.facts import HostFacts
@@ -31,6 +31,9 @@ class Node:
     names: Names
     version: str
     workers: int
+
+
+AnyNode = TypeVar("AnyNode", bound=Node)
 
 
 def service_states(facts: HostFacts, node: Node) -> Verdict:
@@ -116,13 +119,14 @@ def healthy(part: str) -> Rule[Node]:
     return Rule(f"{part}-health", "well, by its own word", f"look at journalctl -u {part} on the host", judge)
 
 
-def lasting(row: LeafProfile) -> Rule[Node]:
-    """Make the rule that one pair of the host's is right and lasts."""
+def lasting(row: LeafProfile, access: str = "") -> Rule[AnyNode]:
+    """Make the rule that one pair of the host's is right and lasts; `access` to its key is that of Linux by default."""
 
-    def judge(facts: HostFacts, node: Node) -> Verdict:
+    def judge(facts: HostFacts, node: AnyNode) -> Verdict:
         who = identity(row, node.names)
         names = [*who.dns, *map(str, who.addresses)] or [who.common_name]
-        return judge_pair(facts, f"_{row.name}", names=names, owner=placement(row.name).owner)
+        kept = access or f"600 {placement(row.name).owner}"
+        return judge_pair(facts, f"_{row.name}", profile=row, names=names, access=kept)
 
     wanted = "a certificate that chains and lasts"
     return Rule(f"{row.name}-certificate", wanted, _AGAIN.format("certificates"), judge)
@@ -130,7 +134,7 @@ def lasting(row: LeafProfile) -> Rule[Node]:
 
 def rules_for(role: Role) -> tuple[Rule[Node], ...]:
     """Give the checks of a host with this role."""
-    pairs = tuple(lasting(row) for row in leaves_for(role) if row.name != OVN)
+    pairs: tuple[Rule[Node], ...] = tuple(lasting(row) for row in leaves_for(role) if row.name != OVN)
     if role is not Role.MASTER:
         return (*_NODE_RULES, *pairs, _NAME)
     parts = tuple(map(healthy, ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")))

@@ -14,7 +14,10 @@ from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.tables import rows
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.overlay import services
+from plugins.pki.table import LEAVES, OVN
 from plugins.words import listed
+
+_PAIR = next(row for row in LEAVES if row.name == OVN)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def tunnels(facts: HostFacts, overlay: Overlay) -> Verdict:
 
 def certificate(facts: HostFacts, overlay: Overlay) -> Verdict:
     """The host's certificate is signed by the authority that it trusts, names the host, and lasts."""
-    return judge_pair(facts, "", names=(overlay.settings.name,))
+    return judge_pair(facts, "", profile=_PAIR, names=(overlay.settings.name,))
 
 
 def one_authority(facts: HostFacts, overlay: Overlay) -> Verdict:

@@ -1,12 +1,13 @@
 """Ports between hosts: who probes whom, and what the answers mean.
 
-Every host probes the master, and its two neighbours in a ring of all hosts; so each link of the ring is probed both
-ways, and the number of probes grows with the hosts and not with their pairs.
+Every Linux host probes the master, and its two neighbours in a ring of all Linux hosts; so each link of the ring is
+probed both ways, and the number of probes grows with the hosts and not with their pairs. A Windows host, where nothing
+listens for probes, asks the master and two of the ring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from plugins.checks.facts import HostFacts
@@ -58,11 +59,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Ports:
-    """What is probed: `master` ports of the master, `tunnel` of everybody, `node` of all by the master, if any."""
+    """What is probed: `master` ports of the master, `tunnel` of everybody, `node` of all by the master, if any.
+
+    Windows hosts ask for `api` of the master, and for `hybrid`, where their tunnels end, of everybody.
+    """
 
     master: tuple[str, ...]
     tunnel: str
     node: tuple[str, ...] = ()
+    api: tuple[str, ...] = ()
+    hybrid: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,16 +90,25 @@ def plan(cluster: Cluster, ports: Ports) -> Reach:
     """Decide what `cluster.me` probes."""
     me, ring = cluster.me, cluster.ring
     masters = [master for master in ring.masters if master.name != me.name]
-    peers = {member.name: member for member in (*masters, *ring.neighbours(me.name))}
-    tunnels = tuple(_probe(peer, ports.tunnel) for peer in peers.values())
+    near = ring.near_windows[me.name] if me.windows else ring.neighbours(me.name)
+    tunnel, wanted = (ports.hybrid, ports.api) if me.windows else (ports.tunnel, ports.master)
+    peers = {member.name: member for member in (*masters, *near)}
+    tunnels = tuple(_probe(peer, tunnel) for peer in peers.values())
     return Reach(
-        master=tuple(_probe(master, port) for master in masters for port in ports.master if not me.master),
+        master=tuple(_probe(master, port) for master in masters for port in wanted if not me.master),
         tunnels=tunnels,
         full=tuple(_full(me, probe) for probe in tunnels if not probe.reason),
-        nodes=tuple(
-            _probe(other, port) for other in cluster.others for port in ports.node if me.master and other.listens
-        ),
+        nodes=tuple(_nodes(cluster.others, ports) if me.master else ()),
     )
+
+
+def _nodes(others: Iterable[Member], ports: Ports) -> Iterator[Probe]:
+    for other in others:
+        for port in ports.node:
+            if other.listens:
+                yield _probe(other, port)
+            elif other.windows and ports.hybrid:
+                yield _served(other, port)
 
 
 def expected_probes(cluster: Cluster, ports: Ports) -> list[str]:
@@ -101,6 +116,8 @@ def expected_probes(cluster: Cluster, ports: Ports) -> list[str]:
     me, ring = cluster.me, cluster.ring
     near = {member.name: member for member in (*ring.masters, *ring.neighbours(me.name)) if member.name != me.name}
     askers = tuple(other for other in cluster.others if other.listens) if me.master else tuple(near.values())
+    if ports.hybrid:
+        askers += tuple(ring.named[name] for name in ring.windows_near.get(me.name, ()))
     return [
         probe.expectation(asker.name)
         for asker in askers
@@ -119,6 +136,15 @@ def _probe(to: Member, port: str) -> Probe:
         return Probe(to, port, token) if token else Probe(to, port, reason="nothing for listen_token")
     # Open vSwitch answers to no UDP question; a connection to a database that is there proves enough.
     return Probe(to, port) if port.startswith("tcp:") else Probe(to, port, reason=f"in use by {listen.holder}")
+
+
+def _served(to: Member, port: str) -> Probe:
+    """Ask a Windows host for what it serves already: its firewall lets in nothing else."""
+    try:
+        there = port.replace(":", " ") in to.facts.may_be_empty("listening").splitlines()
+    except ValueError as error:
+        return Probe(to, port, reason=str(error))
+    return Probe(to, port) if there else Probe(to, port, reason="nothing listens on it yet")
 
 
 def _full(me: Member, probe: Probe) -> Probe:
@@ -144,7 +170,7 @@ def _judged(facts: HostFacts, probes: tuple[Probe, ...]) -> Verdict | None:
     if bad:
         return failed(listed([*bad, *skipped], 6))
     if skipped:
-        return note(listed(skipped, 6), todo="what has its port already is looked at when the cluster is verified")
+        return note(listed(skipped, 6), todo="what is not asked here is looked at when the cluster is verified")
     return ok(f"open: {listed([probe.words for probe in probes], 4)}")
 
 
@@ -184,8 +210,8 @@ REACH_RULES: tuple[Rule[Reach], ...] = (
     ),
     Rule(
         "reach-tunnels",
-        "UDP 6081 (Geneve) open to the master and to both neighbours in a ring of all hosts",
-        "let UDP 6081 through in both directions: firewalls, security groups, routes",
+        "UDP 6081 (Geneve) open to the master and to both neighbours in a ring of all hosts; from Windows, vxlan_port",
+        "let UDP 6081, and vxlan_port where there is Windows, through both ways: firewalls, security groups, routes",
         tunnels,
     ),
     Rule(

@@ -25,6 +25,7 @@ class Member:
     address: IPv4Address
     master: bool
     facts: HostFacts
+    windows: bool = False
 
     @property
     def listens(self) -> bool:
@@ -67,6 +68,24 @@ class Ring:
         place, count = self.places[name], len(self.listening)
         around = dict.fromkeys(((place + 1) % count, (place - 1) % count))
         return tuple(self.listening[there] for there in around if there != place)
+
+    @cached_property
+    def near_windows(self) -> Mapping[str, tuple[Member, ...]]:
+        """Whom each Windows host, which is not in the ring, asks: the masters and two of the ring, by its name.
+
+        The two are others for each, so that no host is asked by all.
+        """
+        there, windows = self.listening, [member for member in self.members if member.windows]
+        found = {}
+        for number, member in enumerate(windows):
+            two = (there[(2 * number + step) % len(there)] for step in range(2)) if there else ()
+            found[member.name] = tuple({each.name: each for each in (*self.masters, *two)}.values())
+        return found
+
+    @cached_property
+    def windows_near(self) -> Mapping[str, list[str]]:
+        """Names of the Windows hosts that ask a host, by its name."""
+        return _by((asked.name, name) for name, all_asked in self.near_windows.items() for asked in all_asked)
 
     def by_text(self, fact: str) -> Mapping[str, list[str]]:
         """Give the hosts' names by what they say `fact` is, in lower case."""

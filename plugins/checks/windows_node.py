@@ -9,10 +9,13 @@ from json import JSONDecodeError, loads
 import yaml
 
 from plugins.checks import kubernetes
+from plugins.checks.certificates import PROTECTED
 from plugins.checks.facts import HostFacts
-from plugins.checks.kubernetes import Node, silent, told
+from plugins.checks.kubernetes import Node, lasting, silent, told
 from plugins.checks.model import Rule, Verdict, failed, ok
+from plugins.inventory.model import Role
 from plugins.kubernetes import ROLE_LABELS
+from plugins.pki.table import leaves_for
 from plugins.windows import (
     ANNOTATED_MAC,
     ANNOTATED_SUBNET,
@@ -22,6 +25,7 @@ from plugins.windows import (
     KUBE_PROXY,
     KUBELET,
     OVERLAY,
+    kubelet_port,
     source_vip,
 )
 from plugins.windows_services import WindowsService
@@ -61,6 +65,12 @@ def healthy(part: str) -> Rule[WindowsNode]:
         return (ok if seen == "well" else failed)(seen)
 
     return Rule(f"{part}-health", "well, by its own word", rf"look at the end of C:\var\log\{part}\{part}.log", judge)
+
+
+def kubelet_reached(facts: HostFacts, node: WindowsNode) -> Verdict:
+    """The API reaches the kubelet, for logs and for commands in pods: neither firewall nor network is in between."""
+    seen = facts.text(f"probe {kubelet_port(node.settings)}")
+    return (ok if seen == "open" else failed)(seen)
 
 
 def network(facts: HostFacts, node: WindowsNode) -> Verdict:
@@ -152,7 +162,14 @@ WINDOWS_NODE_RULES: tuple[Rule[WindowsNode], ...] = (
         services,
     ),
     healthy(KUBELET),
+    Rule(
+        "kubelet-port",
+        "TCP 10250 (the kubelet) open from the master",
+        "python -m runbooks.task protection --host NAME; firewalls, security groups",
+        kubelet_reached,
+    ),
     healthy(KUBE_PROXY),
+    *(lasting(row, PROTECTED) for row in leaves_for(Role.WINDOWS)),
     Rule(
         "overlay-network",
         f"the network {OVERLAY}",

@@ -65,7 +65,7 @@ def reason_to_renew(
             _wrong_issuer(certificate, authority)
             or _wrong_key(certificate)
             or _wrong_names(certificate, identity(profile, names))
-            or _wrong_usage(certificate, profile)
+            or wrong_usage(certificate, profile)
             or _wrong_time(certificate, authority, now, timedelta(days=min(window_days, profile.days / 3)))
         )
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
@@ -100,7 +100,8 @@ def _wrong_names(certificate: x509.Certificate, wanted: Identity) -> str | None:
     return f"its names differ: {', '.join(changes)}" if changes else None
 
 
-def _wrong_usage(certificate: x509.Certificate, profile: LeafProfile) -> str | None:
+def wrong_usage(certificate: x509.Certificate, profile: LeafProfile) -> str | None:
+    """Say how a leaf's key usage differs from its row's; None where it does not."""
     extensions = certificate.extensions
     try:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value

@@ -30,6 +30,8 @@ def holders(host: SimulatedHost) -> dict[tuple[str, int], str]:
     datapaths = {columns.get("datapath_type", "") for row, columns in state.ovs.items() if row.startswith("Bridge ")}
     if datapaths and state.running("openvswitch-switch"):
         held["udp", TUNNEL_PORT] = "Open vSwitch (userspace datapath)" if "netdev" in datapaths else "the kernel"
+    if port := unit_of(host, "ovnkube").options.get("hybrid-overlay-vxlan-port"):
+        held |= {("udp", int(port)): "the kernel"} if state.running("ovnkube") else {}
     return held | {("tcp", port): service for service, port in _kubernetes(host) if state.running(service)}
 
 
@@ -72,19 +74,25 @@ def _unlisten(play: Play, token: str, *expected: str) -> Part:
     yield from play.report(Status.OK)
 
 
+def read_target(text: str) -> re.Match[str] | None:
+    """Take apart whom to ask, PROTO:ADDRESS:PORT[:TOKEN[:BYTES]]; None where it is none."""
+    return _TARGET.fullmatch(text)
+
+
 def _probe(play: Play, name: str, *targets: str) -> Part:
     yield from play.begin(f"probe {len(targets)} ports")
     for target in targets:
-        match = _TARGET.fullmatch(target)
+        match = read_target(target)
         if match is None:
             yield from play.fail("the ports could not be probed", output=f"{target} is no target")
             return
         label = ":".join(filter(None, (match["proto"], match["address"], match["port"], match["bytes"])))
-        yield from play.fact(f"probe {label}", _reach(play.host, name, match))
+        yield from play.fact(f"probe {label}", reached(play.host, name, match))
     yield from play.report(Status.OK)
 
 
-def _reach(host: SimulatedHost, name: str, target: re.Match[str]) -> str:
+def reached(host: SimulatedHost, name: str, target: re.Match[str]) -> str:
+    """Give the state that a probe from `host` finds at another one of its world."""
     size, port = int(target["bytes"] or 0), (target["proto"], int(target["port"]))
     other = host.world.at(target["address"])
     if other is None:
@@ -93,6 +101,8 @@ def _reach(host: SimulatedHost, name: str, target: re.Match[str]) -> str:
         return "too-big"
     if not other.up or size > other.state.mtu or other.blocked(*port):
         return "timeout"
+    if other.state.windows is not None:
+        return other.state.windows_part.answer(*port)
     token = target["token"]
     asked = _tokens(other).get(token or "")
     if asked is not None and port in asked.ports:

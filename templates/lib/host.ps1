@@ -170,10 +170,32 @@ function _ensure_act([string]$name, [string]$guard, [string]$act) { & ([ScriptBl
 # show_file FACT PATH: the content of a file as a fact; empty where there is none.
 function show_file([string]$fact, [string]$path) {
     _begin "read $path"
-    $text = ''
-    if ([IO.File]::Exists($path)) { $text = [IO.File]::ReadAllText($path) }
-    _fact $fact $text.Substring(0, [Math]::Min($text.Length, 65536))
+    _fact $fact (_text $path)
     _report 'ok'
+}
+
+# inspect_pairs [NAME CERTIFICATE KEY AUTHORITY]...: facts certificate_NAME and authority_NAME, and key_mode_NAME:
+# protected, inherited or (missing). Certificates are told whole; of a key only who may read it.
+function inspect_pairs {
+    _begin 'inspect certificates'
+    for ($place = 0; $place -lt $args.Count; $place += 4) {
+        $name, $certificate, $key, $authority = $args[$place..($place + 3)]
+        _fact "certificate_$name" (_text $certificate)
+        _fact "authority_$name" (_text $authority)
+        _fact "key_mode_$name" (_access_words $key)
+    }
+    _report 'ok'
+}
+# What is in a file, up to 64 K characters of it; empty where there is none.
+function _text([string]$path) {
+    if (-not [IO.File]::Exists($path)) { return '' }
+    $text = [IO.File]::ReadAllText($path)
+    return $text.Substring(0, [Math]::Min($text.Length, 65536))
+}
+function _access_words([string]$path) {
+    if (-not [IO.File]::Exists($path)) { return '(missing)' }
+    if (_is_protected $path) { return 'protected' }
+    return 'inherited'
 }
 
 # _await SECONDS QUESTION: ask until the answer is an empty text, which is "as wanted"; the last answer comes back.

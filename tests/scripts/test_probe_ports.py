@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,3 +291,22 @@ def test_an_address_that_is_none_fails_the_step(hosts: tuple[Host, Host]) -> Non
     ran = hosts[1].run("probe b tcp:10.99.0.999:1:t1")
     assert ran.statuses == ["failed"]
     assert "10.99.0.999 is no address" in ran.steps[0].output
+
+
+def test_the_twin_of_windows_asks_as_linux_does(hosts: tuple[Host, Host]) -> None:
+    """What a simulated Windows host asks is what the listener of Linux understands, in small and in full size."""
+    a, b = hosts
+    facts(a, "listen t1 30 tcp:6443 udp:4789 tcp:6444")
+    targets = [
+        *("tcp:10.99.0.1:6443:t1", "tcp:10.99.0.1:6443", "tcp:10.99.0.1:6444:other", "tcp:10.99.0.1:6445:t1"),
+        *("udp:10.99.0.1:4789:t1", "udp:10.99.0.1:4789:t1:1500", "udp:10.99.0.1:4789:t1:1501", "udp:10.99.0.1:4790:t1"),
+    ]
+    program = (
+        "import sys; from plugins.simulate.verbs_probe import read_target; "
+        "from plugins.simulate.windows.verbs_probe import ask; "
+        "[print(ask('w', read_target(word)).decode()) for word in sys.argv[1:]]"
+    )
+    done = b.command(sys.executable, "-c", program, *targets)
+    assert done.split() == ["open", "open", "wrong-answer", "refused", "open", "open", "too-big", "refused"]
+    facts(a, "unlisten t1 w:tcp:6443 w:udp:4789 w:udp:4789:1500")
+    wait_until_free(a, 4)

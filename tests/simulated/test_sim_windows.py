@@ -120,7 +120,7 @@ def test_a_task_that_changes_nothing_costs_four_requests(simulated: Simulate, tm
     before = hosts.requests("windows-1")
     bootstrap(hosts, tmp_path)
     asked = Counter(hosts.requests("windows-1")[len(before) :])
-    scripts = 3  # of preflight, features and protection
+    scripts = 4  # of preflight, network-checks, features and protection
     assert asked == dict.fromkeys(["Command", "Send", "Receive", "Signal"], scripts) | {"Create": 1, "Delete": 1}
     shells = Counter(before)
     assert shells["Create"] == 2, "one before the reboot and one after it"
@@ -198,7 +198,7 @@ def test_a_line_that_is_cut_costs_a_second_run_at_most(simulated: Simulate, tmp_
 
 
 def test_hosts_of_both_systems_are_compared(simulated: Simulate, tmp_path: Path) -> None:
-    """What a Linux and a Windows host share fails both; ports are probed between Linux hosts, without the other."""
+    """What a Linux and a Windows host share fails both; Linux hosts probe each other, and Windows hosts probe them."""
     faults = tuple(f"{name}:fact:machine_id=cloned" for name in ("linux-1", "windows-1"))
     hosts = simulated(count=3, windows=1, faults=faults)
     file = tmp_path / "report.json"
@@ -212,6 +212,40 @@ def test_hosts_of_both_systems_are_compared(simulated: Simulate, tmp_path: Path)
     probed = next(step["message"] for step in compared["linux-2"] if step["name"] == "check reach-tunnels")
     assert "linux-1" in probed
     assert "windows-1" not in probed
+    messages = {step["name"]: step["message"] for step in compared["windows-1"]}
+    assert "TCP 6443 of master-1" in messages["check reach-master"]
+    assert "UDP 4789 of linux-1" in messages["check reach-tunnels"]
+    assert "with packets of 1500 bytes" in messages["check path-mtu"]
+    kubelets = next(step for step in compared["master-1"] if step["name"] == "check reach-kubelets")
+    assert kubelets["status"] == "ok"
+    assert "TCP 10250 of windows-1" in kubelets["message"]
+    assert "not asked" in kubelets["message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "words"),
+    [
+        ("master-1:firewall:port=tcp/6443", "check reach-master", "TCP 6443 of master-1"),
+        ("linux-1:firewall:port=udp/4789", "check reach-tunnels", "UDP 4789 of linux-1"),
+    ],
+)
+def test_a_port_that_a_windows_host_does_not_reach_fails_it(
+    simulated: Simulate, tmp_path: Path, fault: str, check: str, words: str
+) -> None:
+    """By the same check and in the same words as on Linux; hosts that do not need the port go on."""
+    hosts = simulated(count=2, windows=1, faults=(fault,))
+    file = tmp_path / "report.json"
+    assert hosts.command("runbooks.bootstrap", "--only", "network-checks", "--report", str(file)).returncode == 1
+    found = json.loads(file.read_text())["hosts"]
+    failed = {
+        step["name"]: step["message"]
+        for step in found["windows-1"]["stages"][-1]["steps"]
+        if step["status"] == "failed"
+    }
+    assert set(failed) == {check}
+    assert words in failed[check]
+    assert ": timeout" in failed[check]
+    assert found["master-1"]["status"] == "ok"
 
 
 def test_garbage_among_the_lines_is_no_step(simulated: Simulate, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+import pytest
 import yaml
 from simulating import Simulate, Simulated
 
@@ -121,10 +122,10 @@ def test_a_changed_setting_restarts_the_kubelet(simulated: Simulate, tmp_path: P
     assert changed == {r"file C:\k\kubelet.yaml", "restart kubelet on change", *again}
 
 
-def test_the_first_network_may_take_the_connection_down(simulated: Simulate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", ["service", "overlay_network"])
+def test_the_first_network_may_take_the_connection_down(simulated: Simulate, tmp_path: Path, step: str) -> None:
     """The script is run again over a new connection, and what changed before the cut is not forgotten."""
-    fault = "windows-1:hybrid-overlay/service:cut:times=1"
-    hosts = simulated(count=1, windows=1, faults=(fault,))
+    hosts = simulated(count=1, windows=1, faults=(f"windows-1:hybrid-overlay/{step}:cut:times=1",))
     found, text = bootstrap(hosts, tmp_path, *MIRROR)
     steps = {step["name"]: step["status"] for stage in found["windows-1"]["stages"] for step in stage["steps"]}
     assert stages(found["windows-1"])["hybrid-overlay"] == "changed", text
@@ -163,12 +164,27 @@ def test_verify_looks_at_windows_nodes(simulated: Simulate, tmp_path: Path) -> N
     done = hosts.command("runbooks.verify", "--role", "windows", "--verbose")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "check overlay-network" in done.stdout + done.stderr
+    for leaf in ("kubelet", "kubelet-server", "kube-proxy", "ovn-node"):
+        assert f"check {leaf}-certificate" in done.stdout + done.stderr
     hosts.add_fault("windows-1:unhealthy:service=kubelet")
     done = hosts.command("runbooks.verify")
     assert done.returncode == 1
     said = " ".join((done.stdout + done.stderr).split())
     assert "check kubelet-health" in said
     assert "actively refused" in said
+
+
+def test_a_kubelet_that_the_api_does_not_reach_fails_verify(simulated: Simulate, tmp_path: Path) -> None:
+    """The master asks for its port; where Windows' firewall drops that, logs of pods would hang."""
+    hosts = simulated(count=1, windows=1)
+    bootstrap(hosts, tmp_path, *MIRROR)
+    hosts.add_fault("windows-1:firewall:port=tcp/10250")
+    done = hosts.command("runbooks.verify")
+    assert done.returncode == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "check kubelet-port" in said
+    assert "timeout" in said
+    assert "runbooks.task protection" in said
 
 
 def test_a_kube_proxy_that_is_not_well_fails_its_stage(simulated: Simulate, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network
@@ -18,7 +19,7 @@ from plugins.kubernetes import node_services, placement
 from plugins.pki.authority import Authority, create_authority
 from plugins.pki.issue import issue_leaf
 from plugins.pki.keys import new_key
-from plugins.pki.profiles import LeafProfile, Names
+from plugins.pki.profiles import LeafProfile, Names, Usage
 from plugins.pki.table import AUTHORITIES, OVN, leaves_for
 
 NOW = datetime.now(UTC)
@@ -152,6 +153,15 @@ def test_certificates_that_fit_another_host_or_another_authority() -> None:
     other = authority("etcd").certificate.public_bytes(Encoding.PEM).decode()
     unsigned = judged("linux-1", facts("linux-1", authority_kubelet=other))
     assert "signed by another authority" in unsigned["kubelet-certificate"].seen
+
+
+def test_a_certificate_for_another_use_fails() -> None:
+    """A server refuses a client whose certificate is a server's, and the other way round."""
+    row = next(row for row in rows("linux-1") if row.name == "kubelet")
+    other = leaf(replace(row, usages=frozenset({Usage.SERVER})), "linux-1")
+    found = judged("linux-1", facts("linux-1", certificate_kubelet=other))["kubelet-certificate"]
+    assert (found.status, found.seen) == (Grade.FAILED, "its usage differs")
+    assert found.wanted.endswith("for clientAuth")
 
 
 def test_a_certificate_that_ends_soon() -> None:

@@ -169,3 +169,59 @@ def test_a_peer_without_a_known_mtu_gets_small_probes_only():
     """The size of a full packet is not guessed."""
     reach = planned((member(0, tunnel_mtu="?"), member(1)), 1)
     assert [probe.size for probe in reach.probes] == [None] * 4
+
+
+HYBRID = "udp:4789"
+MIXED = Ports(MASTER, TUNNEL, (NODE,), MASTER[2:], HYBRID)
+
+
+def windows(number: int, **facts: str) -> Member:
+    """A Windows host w<number>, which does not listen for probes."""
+    texts = {"tunnel_mtu": "1500", "listening": "tcp 5986", **facts}
+    return Member(f"w{number}", IPv4Address(0x0A000101 + number), master=False, facts=HostFacts(texts), windows=True)
+
+
+def mixed(linux: int, others: int) -> tuple[Member, ...]:
+    """Linux hosts that have the port for tunnels to Windows, too, and Windows hosts."""
+    listens = {f"listen_{HYBRID}": "listening"}
+    return (*(member(number, **listens) for number in range(linux)), *map(windows, range(others)))
+
+
+def test_a_windows_host_asks_for_the_api_and_where_its_tunnels_end():
+    """Of the master its API, of master and two others the tunnels' port, small and in full size; nobody's databases."""
+    members = mixed(4, 2)
+    reach = plan(Cluster(members[5], Ring(members)), MIXED)
+    assert [probe.target for probe in reach.master] == ["tcp:10.0.0.1:6443:t0"]
+    assert [probe.target for probe in reach.tunnels] == [f"udp:10.0.0.{n}:4789:t{n - 1}" for n in (1, 3, 4)]
+    assert [probe.size for probe in reach.full] == [1500] * 3
+    assert reach.nodes == ()
+
+
+@given(st.integers(1, 9), st.integers(0, 40))
+def test_each_listener_knows_the_probes_of_windows_hosts_too(linux: int, others: int):
+    """And no host but the master is asked by more than its share."""
+    members = mixed(linux, others)
+    compared = Ring(members)
+    asked: dict[str, list[str]] = {each.name: [] for each in members}
+    for me in members:
+        for probe in plan(Cluster(me, compared), MIXED).probes:
+            asked[probe.to.name].append(probe.expectation(me.name))
+    for me in members[:linux]:
+        assert sorted(expected_probes(Cluster(me, compared), MIXED)) == sorted(asked[me.name])
+    share = [sum(word.endswith(":4789") for word in asked[each.name]) for each in members[1:linux]]
+    assert max(share, default=0) <= 2 * others / linux + 2
+
+
+def test_a_windows_kubelet_is_asked_for_once_it_runs():
+    """Before, its firewall lets nothing in: a note says so, and verify asks."""
+    fresh, running = windows(0), windows(1, listening="tcp 10250\ntcp 5986")
+    members = (*mixed(2, 0), fresh, running)
+    reach = plan(Cluster(members[0], Ring(members)), MIXED)
+    assert [probe.target for probe in reach.nodes if not probe.reason] == [
+        "tcp:10.0.0.2:10250:t1",
+        "tcp:10.0.1.2:10250",
+    ]
+    check = judged(reach)["reach-kubelets"]
+    assert check.status is Grade.NOTE
+    assert "TCP 10250 of w0 (10.0.1.1): not asked, nothing listens on it yet" in check.seen
+    assert judged(reach, **{"w1 tcp:10250": "timeout"})["reach-kubelets"].status is Grade.FAILED

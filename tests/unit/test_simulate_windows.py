@@ -257,6 +257,24 @@ def test_a_secret_is_written_and_not_shown(run: Run, hosts: MemoryHosts) -> None
     assert "second-secret" not in repr(said)
 
 
+def test_certificates_are_told_and_of_keys_only_who_reads_them(run: Run) -> None:
+    """In the form that verify judges; what is not there is said to be missing."""
+    run("file C:\\k\\a.pem one\nfile C:\\k\\ca.pem two\nsecret_file C:\\k\\a-key.pem secret:0\nfile C:\\k\\b-key.pem x")
+    pairs = [f"{name} C:\\k\\{name}.pem C:\\k\\{name}-key.pem C:\\k\\ca.pem" for name in "abc"]
+    said = run(f"inspect_pairs {' '.join(pairs)}")
+    assert said.facts == {
+        "certificate_a": "one",
+        "authority_a": "two",
+        "key_mode_a": "protected",
+        "certificate_b": "",
+        "authority_b": "two",
+        "key_mode_b": "inherited",
+        "certificate_c": "",
+        "authority_c": "two",
+        "key_mode_c": "(missing)",
+    }
+
+
 def test_diffs_have_one_hunk() -> None:
     """From the first line that differs to the last, with three lines around."""
     old, new = (

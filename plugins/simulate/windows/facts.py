@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
 NIC, LOOPBACK = "4", "1"
-# Of a fresh Windows Server: RPC, SMB, WinRM, and what services of the runbooks listen on while they run.
-_LISTENING = {"tcp 135": "", "tcp 445": "", "tcp 5985": "", "tcp 5986": "", "tcp 47001": "", "udp 5353": ""}
-_SERVED = {"tcp 10250": "kubelet", "tcp 10249": "kube-proxy", "tcp 10256": "kube-proxy"}
-
-
-def _listening(host: SimulatedHost) -> str:
-    services = host.state.windows_part.services
-    served = [port for port, name in _SERVED.items() if name in services and services[name].state == "Running"]
-    return "\n".join(sorted([*_LISTENING, *served]))
 
 
 def _clock(host: SimulatedHost) -> str:
@@ -78,7 +69,7 @@ FACTS: dict[str, Callable[..., str]] = {
     "default_nic": lambda _: NIC,
     "default_gateway": lambda _: "10.142.0.1",
     "nics": lambda host: f"{NIC} {host.state.mtu} physical Ethernet",
-    "listening": _listening,
+    "listening": lambda host: "\n".join(host.state.windows_part.listening),
     "pending_reboot": lambda host: host.state.reboot_required,
     "features": _features,
     "networks": _networks,

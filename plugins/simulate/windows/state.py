@@ -7,6 +7,10 @@ from pathlib import PureWindowsPath
 
 FEATURES = ("Containers", "Hyper-V")
 
+# Of a fresh Windows Server: RPC, SMB, WinRM; and what services of the runbooks listen on while they run.
+_LISTENING = ("tcp 135", "tcp 445", "tcp 5985", "tcp 5986", "tcp 47001", "udp 5353")
+_SERVED = {"tcp 10250": "kubelet", "tcp 10249": "kube-proxy", "tcp 10256": "kube-proxy"}
+
 
 def where(path: str) -> str:
     """Give the key that `plugins.simulate.files` has for a path: Windows does not tell upper from lower case."""
@@ -52,6 +56,19 @@ class WindowsState:
     """Subnets of HNS' networks by name; they do not last."""
     endpoints: dict[str, str] = field(default_factory=dict)
     """`ADDRESS in NETWORK` of the host's own endpoints by name; they do not last either."""
+
+    @property
+    def listening(self) -> list[str]:
+        """`PROTO PORT` of all that something listens on."""
+        running = {name for name, service in self.services.items() if service.state == "Running"}
+        return sorted([*_LISTENING, *(port for port, name in _SERVED.items() if name in running)])
+
+    def answer(self, proto: str, port: int) -> str:
+        """Say what another host finds at a port: nothing comes in without a rule."""
+        rules = (rule.split()[:4] for rule in self.firewall.values())
+        if ["Allow", "Inbound", proto.upper(), str(port)] not in rules:
+            return "timeout"
+        return "open" if f"{proto} {port}" in self.listening else "refused"
 
     def boot(self, tick: int) -> None:
         """Come up again: features that waited for it are there, services that start by themselves run."""

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from plugins.simulate.vocabulary import Verb
-from plugins.simulate.windows import facts, verbs_downloads, verbs_files, verbs_overlay, verbs_services, verbs_system
+from plugins.simulate.windows import (
+    facts,
+    verbs_downloads,
+    verbs_files,
+    verbs_overlay,
+    verbs_probe,
+    verbs_services,
+    verbs_system,
+)
 
 VERBS: dict[str, Verb] = {
     **verbs_files.VERBS,
@@ -11,5 +19,6 @@ VERBS: dict[str, Verb] = {
     **verbs_services.VERBS,
     **verbs_system.VERBS,
     **verbs_overlay.VERBS,
+    **verbs_probe.VERBS,
     **facts.VERBS,
 }

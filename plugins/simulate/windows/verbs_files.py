@@ -1,4 +1,4 @@
-"""Simulated twins of the verbs for files: file secret_file directory absent ensure show_file."""
+"""Simulated twins of the verbs for files: file secret_file directory absent ensure show_file inspect_pairs."""
 
 from __future__ import annotations
 
@@ -117,6 +117,16 @@ def _show_file(play: Play, fact: str, path: str) -> Part:
     yield from play.report(Status.OK)
 
 
+def _inspect_pairs(play: Play, *words: str) -> Part:
+    yield from play.begin("inspect certificates")
+    for name, certificate, key, authority in zip(*(words[place::4] for place in range(4)), strict=True):
+        for kind, path in (("certificate", certificate), ("authority", authority)):
+            yield from play.fact(f"{kind}_{name}", (play.host.state.files.text(where(path)) or "")[:LONGEST_FILE])
+        entry = at(play, key)
+        yield from play.fact(f"key_mode_{name}", entry.mode if entry else "(missing)")
+    yield from play.report(Status.OK)
+
+
 def _path(path: str, *_: str) -> str:
     return path
 
@@ -128,4 +138,5 @@ VERBS: dict[str, Verb] = {
     "absent": StepVerb(lambda path: f"absent {path}", _look_absent, _act_absent, 1, 1, _path),
     "ensure": StepVerb(lambda name, *_: name, _look_ensure, _act_ensure, 3, 3),
     "show_file": FreeVerb(_show_file, 2, 2),
+    "inspect_pairs": FreeVerb(_inspect_pairs, 0, None),
 }
