@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nornir.core.task import Task
 
-from plugins.artifacts.mirror import PUSHED
+from plugins.artifacts.mirror import PUSHED, Mirror
 from plugins.artifacts.model import Artifact, Kind
 from plugins.artifacts.serve import Served
 from plugins.context import context_of
@@ -49,11 +49,13 @@ def _on_windows(task: Task) -> StepsResult:
         raise StepError(task.host.name, "artifacts", str(error)) from None
     placed = [(each, source) for each in wanted for source in downloads.sources(each)]
     places = [source.location.removeprefix(PUSHED) for _, source in placed if source.location.startswith(PUSHED)]
-    served = _serve(task, places) if places and not task.is_dry_run() else _NOT_SERVED
+    served = _NOT_SERVED
+    if downloads.mirror and places and not task.is_dry_run():
+        served = _serve(task, downloads.mirror, places)
     result = run_script(
         task,
         "windows/install_artifacts.ps1.j2",
-        deadline=_deadline(task, places),
+        deadline=_deadline(task, downloads.mirror, places),
         folder=FOLDER,
         files=[(each, source) for each, source in placed if each.kind is not Kind.ARCHIVE],
         archives=[(_packed(each), each, source) for each, source in placed if each.kind is Kind.ARCHIVE],
@@ -67,11 +69,10 @@ def _on_windows(task: Task) -> StepsResult:
 _NOT_SERVED = Served("http://nowhere", Secret("not-served"))
 
 
-def _serve(task: Task, places: Iterable[str]) -> Served:
+def _serve(task: Task, mirror: Mirror, places: Iterable[str]) -> Served:
     """Have the mirror's folder served to the host for the rest of the run; no more of it than Windows hosts want."""
     context = context_of(task)
-    mirror, settings = context.downloads.mirror, context.settings.mirror_server
-    assert mirror is not None
+    settings = context.settings.mirror_server
     host = task.host.hostname or str(host_settings(task.host).address)
     try:
         files = {place: mirror.file(place) for place in places}
@@ -83,12 +84,11 @@ def _serve(task: Task, places: Iterable[str]) -> Served:
         raise StepError(task.host.name, "artifacts", seen, todo) from None
 
 
-def _deadline(task: Task, places: Iterable[str]) -> float:
+def _deadline(task: Task, mirror: Mirror | None, places: Iterable[str]) -> float:
     """Give the script's own deadline, and the time that the folder's files take over a slow line."""
-    context = context_of(task)
-    mirror = context.downloads.mirror
     files = [mirror.file(place) for place in places] if mirror else []
-    return context.settings.script_deadline + sum(file.stat().st_size for file in files if file.is_file()) / SLOWEST
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return context_of(task).settings.script_deadline + size / SLOWEST
 
 
 _BY_URL = "serve the folder by a web server, and give its address to --mirror"
