@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -403,3 +404,14 @@ def test_an_overlay_alone_asks_nothing_about_kubernetes():
     checks = {check.id: check for check in judge_all(HOST_RULES, HostFacts(texts), overlay)}
     assert {check.status for check in checks.values()} == {Grade.OK}
     assert not checks.keys() & {"swap", "cgroups", "container-runtime", "name-servers", "existing-cluster"}
+
+
+def test_where_there_is_windows_its_tunnels_port_is_looked_at_too():
+    """It is free, or the kernel's own for Open vSwitch; the port is the cluster's."""
+    sound = expected()
+    hybrid = replace(sound, cluster=sound.cluster.model_copy(update={"vxlan_port": 9898}), hybrid=True)
+    assert set(hybrid.ports) - set(sound.ports) == {"udp:9898"}
+    for answer, grade in (("listening", Grade.OK), ("in-use socat", Grade.FAILED)):
+        facts = HostFacts(GOOD | {"listen udp:9898": answer})
+        checks = {check.id: check for check in judge_all(HOST_RULES, facts, hybrid)}
+        assert checks["port-in-use"].status is grade
