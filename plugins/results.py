@@ -61,6 +61,11 @@ class StageResult:
     todo: str = ""
     rerun: str = ""
 
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do here, such as no Windows host to await."""
+        return self.status is StageStatus.OK and not self.steps
+
     def count(self, status: Status) -> int:
         """How many steps ended with `status`."""
         return sum(step.status is status for step in self.steps)

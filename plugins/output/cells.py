@@ -83,7 +83,8 @@ def _number(*stages: StageResult) -> str:
 def flowing(host: HostResult, stages: Sequence[str]) -> list[tuple[str, str]]:
     """Say all stages in a row with their styles: `preflight to bridge changed 9`, `join, verify skipped`."""
     runs: list[list[StageResult]] = []
-    for stage in filter(None, map(host.stage, stages)):
+    found = [stage for stage in map(host.stage, stages) if stage is not None]
+    for stage in [stage for stage in found if not stage.idle] or found:
         if runs and runs[-1][0].status is stage.status:
             runs[-1].append(stage)
         else:

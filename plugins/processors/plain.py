@@ -91,6 +91,8 @@ class Plain(RunProcessor):
         """Write how the stage ended."""
         if self._board is not None:
             self._board.stage_settled(host, result)
+        if result.idle:
+            return
         status = fit(status_word(result.status), _STATUS)
         self._say(f"{self._place(host, result.name)}  {status}  {_ending(result)}")
 

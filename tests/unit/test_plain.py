@@ -203,7 +203,7 @@ def test_the_line_comes_by_itself_until_the_run_ends() -> None:
     while not written.lines and time.monotonic() < until:
         time.sleep(0.01)
     written.plain.run_completed(cast("RunResult", None))
-    written.plain.stage_settled("linux-1", StageResult("install", StageStatus.OK))
+    written.plain.stage_settled("linux-1", StageResult("install", StageStatus.FAILED))
     count = len(written.lines)
     while any(thread.name == "still-running" for thread in threading.enumerate()) and time.monotonic() < until:
         time.sleep(0.01)
@@ -217,7 +217,7 @@ def test_lines_of_many_threads_do_not_mix(written: Written) -> None:
 
     def work() -> None:
         for _ in range(50):
-            written.plain.stage_settled("linux-1", StageResult("install", StageStatus.OK, 1.0))
+            written.plain.stage_settled("linux-1", StageResult("install", StageStatus.FAILED, 1.0))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -225,7 +225,13 @@ def test_lines_of_many_threads_do_not_mix(written: Written) -> None:
     for thread in threads:
         thread.join()
     assert len(written.lines) == 400
-    assert set(written.lines) == {"12:03:04 linux-1   install  ok            1.0 s"}
+    assert set(written.lines) == {"12:03:04 linux-1   install  FAILED          1.0 s"}
+
+
+def test_a_stage_with_nothing_to_do_is_not_worth_a_line(written: Written) -> None:
+    """As on a cluster without Windows hosts the stages that await those."""
+    written.plain.stage_settled("linux-1", StageResult("windows-ready", StageStatus.OK, 0.1))
+    assert written.lines == []
 
 
 def display(console: Console, *, verbose: bool = False) -> object:
