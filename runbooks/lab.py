@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 SIMULATED = "python -m runbooks.simulate --count 3 -- python -m runbooks.bootstrap"
 
+WHAT_WINDOWS_PROVES = (
+    "Its Windows hosts are simulated: the verbs of scripts are understood, and no PowerShell and no Windows runs. "
+    "Their node objects, certificates, tunnels and packets are real (docs/lab.md)."
+)
+
 app = typer.Typer(
     help=__doc__,
     no_args_is_help=True,
@@ -41,13 +46,18 @@ Folder = Annotated[
 
 
 @app.command(
-    epilog="Examples: `lab up`; `lab up --count 4`; `lab up --fresh` for bare hosts again; `lab up --sudo-password`."
+    epilog="Examples: `lab up`; `lab up --count 4`; `lab up --windows 1`; `lab up --fresh` for bare hosts again; "
+    "`lab up --sudo-password`."
 )
 def up(
     *,
     folder: Folder = None,
     count: Annotated[
         int | None, typer.Option("--count", metavar="N", help="Workers beside the master [as it is, else 2].")
+    ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option("--windows", metavar="N", help="Simulated Windows hosts beside them [as it is, else 0]."),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make every host bare again.")] = False,
     sudo_password: Annotated[
@@ -76,7 +86,7 @@ def up(
         str | None, typer.Option("--mirror", metavar="URL", help="Package mirror [that of this machine's apt].")
     ] = None,
 ) -> None:
-    """Make the lab: a master and workers that answer on SSH. Mends what is there; twice is fine."""
+    """Make the lab: a master and workers that answer on SSH, or WinRM. Mends what is there; twice is fine."""
     from plugins.lab import LabOptions, lab
 
     try:
@@ -86,6 +96,7 @@ def up(
     options = LabOptions(
         inventory=inventory.resolve() if inventory else None,
         workers=count,
+        windows=windows,
         sudo_password=sudo_password,
         overlay_only=overlay_only,
         fresh=fresh,
@@ -97,6 +108,8 @@ def up(
     with _interruptible():
         state = lab.up(options, _say)
     _say(f"the lab is up: {len(state.hosts)} hosts; inventory: {state.inventory}")
+    if state.windows:
+        _say(WHAT_WINDOWS_PROVES)
     _say(f"next: python -m runbooks.bootstrap -i {_short(state.inventory)}")
 
 
@@ -141,7 +154,7 @@ def _show(states: list[HostState]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("name", "role", "address", "state", "since", "ssh", "boots", box=None)
+    table = Table("name", "role", "address", "state", "since", "login", "boots", box=None)
     for state in states:
         failed = f" ({', '.join(state.failed)})" if state.failed else ""
         row = (
@@ -150,7 +163,7 @@ def _show(states: list[HostState]) -> None:
             str(state.host.address),
             f"{state.power}{failed}",
             f"{state.since.astimezone():%Y-%m-%d %H:%M:%S}" if state.since else "-",
-            "answers" if state.ssh else "no answer",
+            ("winrm" if state.host.windows else "ssh") if state.answers else "no answer",
             str(state.boots),
         )
         # What a host says is text, not markup.

@@ -9,7 +9,7 @@ from pathlib import Path
 from plugins.errors import SelectionError
 from plugins.words import quoted
 
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~+@:/-]*)?")
+URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~+@:/-]*)?")
 PUSHED = "push:"
 
 
@@ -42,7 +42,7 @@ def mirror_of(given: str) -> Mirror | None:
     if not given:
         return None
     if "://" in given:
-        if not _URL.fullmatch(given):
+        if not URL.fullmatch(given):
             raise SelectionError(f"--mirror {quoted(given)}: write http(s)://HOST/PATH, without user, query and spaces")
         return Mirror(url=given.rstrip("/"))
     folder = Path(given).expanduser().absolute()

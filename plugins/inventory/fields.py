@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from plugins.artifacts.mirror import URL
 from plugins.words import quoted
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -115,6 +116,13 @@ def _word(value: str) -> str:
     return value
 
 
+def _mirror_url(value: str) -> str:
+    if not URL.fullmatch(value):
+        message = "{value} is no mirror's URL; write http(s)://HOST/PATH, without user, query and spaces"
+        raise PydanticCustomError("mirror", message, {"value": quoted(value)})
+    return value
+
+
 def _nic(value: str) -> str:
     if not value or not value.isprintable() or value != value.strip():
         message = "{value} is empty or has a control character or outer space in it; write the NIC's name"
@@ -177,6 +185,7 @@ DnsName = Annotated[StrictStr, AfterValidator(_dns_name)]
 Name = Annotated[StrictStr, AfterValidator(_name), _pattern(f"^{_LABEL}$")]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 Word = Annotated[StrictStr, AfterValidator(_word), _pattern(r"^\S+$")]
+MirrorUrl = Annotated[StrictStr, AfterValidator(_mirror_url)]
 Nic = Annotated[StrictStr, AfterValidator(_nic)]
 LabelKey = Annotated[StrictStr, AfterValidator(_label_key)]
 LabelValue = Annotated[StrictStr, AfterValidator(_label_value), _pattern("^[^,]*$")]

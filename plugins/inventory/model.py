@@ -23,6 +23,7 @@ from plugins.inventory.fields import (
     KubeletFields,
     LabelKey,
     LabelValue,
+    MirrorUrl,
     Name,
     Network,
     Nic,
@@ -117,6 +118,9 @@ class SharedData(Model):
     winrm: Block[WinrmSettings] = Field(default_factory=WinrmSettings, description="WinRM connection.")
     containerd: Block[ContainerdSettings] = Field(
         default_factory=ContainerdSettings, description="Container runtime of a Linux host."
+    )
+    mirror: MirrorUrl | None = Field(
+        default=None, description="URL of the mirror that a Windows host downloads from; none: that of --mirror."
     )
     kubelet: Block[KubeletFields] = Field(
         default={}, description="More fields of the kubelet's KubeletConfiguration, such as maxPods."

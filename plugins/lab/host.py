@@ -51,6 +51,11 @@ class HostFolder:
         return self.path / "disk" / "upper"
 
     @property
+    def windows_state(self) -> Path:
+        """A simulated Windows host's disk: all that it is, as one JSON file of mode 0600."""
+        return self.path / "disk" / "windows.json"
+
+    @property
     def container_folders(self) -> dict[str, Path]:
         """Where each of CONTAINER_FOLDERS is on the machine: beside the changes, and gone with the disk."""
         return {place: self.path / "disk" / "containers" / Path(place).name for place in CONTAINER_FOLDERS}
@@ -63,7 +68,10 @@ class HostFolder:
     def has_disk(self) -> bool:
         """Whether there is a disk to start from, and its image."""
         spec = self.read_spec()
-        return spec is not None and self.changes.is_dir() and all(Path(layer).is_dir() for layer in spec.layers)
+        if spec is None:
+            return False
+        there = self.windows_state.is_file() if spec.windows else self.changes.is_dir()
+        return there and all(Path(layer).is_dir() for layer in spec.layers)
 
     def read_spec(self) -> Spec | None:
         """What the host is started from; None before it is made."""
@@ -101,7 +109,8 @@ class Spec:
     """What a host is started from.
 
     `layers`: folders, topmost first. `unit`: its systemd unit, where systemd runs the machine. `modules`: whether
-    it gets to see the machine's kernel modules.
+    it gets to see the machine's kernel modules. `windows`: whether it is a simulated Windows host, which stands on no
+    layers; `address` and `gateway` are what it then has (a container has them on its disk).
     """
 
     name: str
@@ -110,6 +119,9 @@ class Spec:
     layers: tuple[str, ...]
     unit: str = ""
     modules: bool = False
+    windows: bool = False
+    address: str = ""
+    gateway: str = ""
 
     @property
     def port(self) -> str:

@@ -15,7 +15,7 @@ from plugins.lab.host import HostFolder, Spec, write_private
 from plugins.lab.image import ensure_layers
 from plugins.lab.inside import run_inside
 from plugins.lab.inventory import inventory_files, write_inventory
-from plugins.lab.keys import ensure_login_key, ensure_sudo_password, known_hosts_lines
+from plugins.lab.keys import ensure_login_key, ensure_password, known_hosts_lines
 from plugins.lab.machine import nameservers
 from plugins.lab.options import USER, LabHost
 from plugins.lab.parallel import each, raise_all
@@ -25,13 +25,22 @@ from plugins.lab.ready import Power, look, not_up
 from plugins.lab.recipe import Recipe
 from plugins.lab.seed import seeds_for, write_disk
 from plugins.lab.state import LabState
+from plugins.lab.windows.make import make_windows, pin_made_up
 
 SUDO_RULE = f"/etc/sudoers.d/90-{USER}"
 
 
 def make_disks(lab: LabState, recipe: Recipe, say: Say, *, fresh: bool) -> None:
     """Bare disks for hosts that have none, or for all."""
-    bare = [host for host in lab.hosts if fresh or not lab.host_folder(host).has_disk]
+    windows = [host for host in lab.hosts if host.windows and (fresh or not lab.host_folder(host).has_disk)]
+    for host in windows:
+        folder = lab.host_folder(host)
+        stop(folder)
+        folder.clear_disk()
+        make_windows(lab, host, folder)
+    if windows:
+        say(f"bare simulated Windows hosts: {_names(windows)}")
+    bare = [host for host in lab.hosts if not host.windows and (fresh or not lab.host_folder(host).has_disk)]
     if bare:
         layers = ensure_layers(lab.images, recipe, say)
         dns = nameservers()
@@ -77,27 +86,32 @@ def publish(lab: LabState) -> None:
     """Write the inventory and the known host keys."""
     lines = []
     for host in lab.hosts:
+        if host.windows:
+            continue
         public = sorted((lab.host_folder(host).path / "keys/etc/ssh").glob("*.pub"))
         lines += known_hosts_lines(host.address, [file.read_text() for file in public])
     write_private(lab.paths.known_hosts, "".join(f"{line}\n" for line in lines))
     if lab.sudo_password:
-        ensure_sudo_password(lab.paths)
+        ensure_password(lab.paths.sudo_password)
     machine = {"datapath": lab.datapath, **container_settings()}
     asked = {"sudo_password": lab.sudo_password, "overlay_only": lab.overlay_only}
     files = inventory_files(lab.hosts, lab.network, lab.paths, machine, **asked)
     write_inventory(lab.inventory, files)
+    if lab.windows and not lab.overlay_only:
+        pin_made_up(lab.inventory)
 
 
 def wait_all(lab: LabState, seconds: float, say: Say) -> None:
     """Wait until every host answers, and set how its sudo asks. Raises HostError when one does not come up."""
     waiting, errors = list(lab.hosts), list[HostError]()
     until = time.monotonic() + seconds
-    with timed(say, f"wait for systemd and sshd of {_names(waiting)}"):
+    with timed(say, f"wait for {_names(waiting)}"):
         # Rounds in this thread, so that Ctrl-C ends it at once.
         while waiting:
             for state in each(waiting, lambda host: look(lab.folder, host)):
                 if state.up:
-                    _set_sudo(lab, state.host)
+                    if not state.host.windows:
+                        _set_sudo(lab, state.host)
                     if state.failed:
                         say(f"{state.host.name}: systemd is up, but for {', '.join(state.failed)}")
                 elif state.power is Power.OFF or time.monotonic() > until:
@@ -140,7 +154,7 @@ def _set_sudo(lab: LabState, host: LabHost) -> None:
         return
     rule = f"{USER} ALL=(ALL:ALL) {'' if lab.sudo_password else 'NOPASSWD: '}ALL\n"
     if lab.sudo_password:
-        run_inside(lab.folder, host.name, ["chpasswd"], text=f"{USER}:{ensure_sudo_password(lab.paths)}\n")
+        run_inside(lab.folder, host.name, ["chpasswd"], text=f"{USER}:{ensure_password(lab.paths.sudo_password)}\n")
     run_inside(lab.folder, host.name, ["install", "-m", "0440", "/dev/stdin", SUDO_RULE], text=rule)
     note.write_text(wanted)
 

@@ -15,6 +15,7 @@ from plugins.lab.commands import run
 from plugins.lab.host import HostFolder
 from plugins.lab.options import LabPaths
 from plugins.lab.processes import leader_of
+from plugins.lab.windows.disk import windows_fingerprint
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 RESTLESS = (
@@ -27,6 +28,8 @@ RESTLESS = (
 
 def leader(folder: HostFolder) -> int:
     """Process number, on the machine, of a running host's process 1. Raises HostError when the host is off."""
+    if (spec := folder.read_spec()) is not None and spec.windows:
+        raise HostError(folder.name, "enter", "a simulated Windows host runs no programs")
     found = leader_of(folder.read_run().nspawn) if folder.is_supervised() else 0
     if not found:
         raise HostError(folder.name, "enter", "the host is not running", "python -m runbooks.lab up")
@@ -92,8 +95,10 @@ def fingerprint(folder: Path, host: str, ignore: Sequence[str] = RESTLESS) -> di
 
     Two equal answers mean that nothing was written in between, `ignore` aside. Needs no running host.
     """
-    changes = HostFolder(LabPaths(folder).host(host)).changes
-    found = {}
+    home, found = HostFolder(LabPaths(folder).host(host)), {}
+    if (spec := home.read_spec()) is not None and spec.windows:
+        return windows_fingerprint(home)
+    changes = home.changes
     for place, folders, files in os.walk(changes):
         relative = Path(place).relative_to(changes)
         folders[:] = [name for name in folders if str(relative / name) not in ignore]

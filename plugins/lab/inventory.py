@@ -10,9 +10,12 @@ import yaml
 
 from plugins.lab.host import write_private
 from plugins.lab.network import Network
-from plugins.lab.options import USER, LabHost, LabPaths
+from plugins.lab.options import ADMINISTRATOR, USER, WINDOWS, LabHost, LabPaths
 
 FILES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
+HYBRID_NETWORK = "10.245.0.0/16"
+MADE_UP_MIRROR = "http://mirror.simulated"
+"""Where Windows hosts would download from: they download nothing, and note what they would have."""
 HEADER = "# Written by `python -m runbooks.lab up`; `down` takes it away.\n"
 
 
@@ -45,6 +48,14 @@ def inventory_files(
     data: dict[str, object] = {"cluster": cluster, **machine, "ssh": ssh}
     if sudo_password:
         data["sudo"] = {"password": {"file": str(paths.sudo_password)}}
+    windows: dict[str, object] = {}
+    if any(host.windows for host in hosts):
+        cluster["hybrid_network"] = HYBRID_NETWORK
+        password = {"file": str(paths.windows_password)}
+        windows = {
+            "username": ADMINISTRATOR,
+            "data": {"mirror": MADE_UP_MIRROR, "winrm": {"password": password, "ca_file": str(paths.windows_ca)}},
+        }
     return {
         "hosts.yaml": {
             host.name: {
@@ -54,7 +65,7 @@ def inventory_files(
             }
             for host in hosts
         },
-        "groups.yaml": {role: {} for role in sorted({host.role for host in hosts})},
+        "groups.yaml": {role: windows if role == WINDOWS else {} for role in sorted({host.role for host in hosts})},
         "defaults.yaml": {"username": USER, "data": data},
     }
 

@@ -43,8 +43,8 @@ def known_hosts_lines(address: IPv4Address, public_keys: list[str]) -> list[str]
     return [f"{address} {' '.join(key.split()[:2])}" for key in public_keys]
 
 
-def ensure_sudo_password(paths: LabPaths) -> str:
+def ensure_password(file: Path) -> str:
     """A random password, made once and kept in a file of mode 0600."""
-    if not paths.sudo_password.exists():
-        write_private(paths.sudo_password, secrets.token_urlsafe(18) + "\n")
-    return paths.sudo_password.read_text().strip()
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(18) + "\n")
+    return file.read_text().strip()

@@ -18,7 +18,11 @@ DEFAULT_INVENTORY = Path(__file__).resolve().parents[2] / "inventory" / "lab"
 RELEASE = Path(__file__).resolve().parents[2] / "inventory" / "releases" / "current.yaml"
 
 USER = "operator"
-"""Login user of every lab host."""
+"""Login user of every Linux host."""
+ADMINISTRATOR = "Administrator"
+"""That of every Windows host."""
+WINDOWS = "windows"
+"""Role of the simulated Windows hosts."""
 
 
 def default_folder() -> Path:
@@ -37,6 +41,7 @@ class LabOptions:
     folder: Path = field(default_factory=default_folder)
     inventory: Path | None = None
     workers: int | None = None
+    windows: int | None = None
     sudo_password: bool | None = None
     overlay_only: bool | None = None
     fresh: bool = False
@@ -52,8 +57,10 @@ class LabOptions:
         """Refuse what cannot work, before anything is touched."""
         if self.workers is not None and not 0 <= self.workers <= 60:
             raise UsageError(f"--count {self.workers}: a lab has 0 to 60 workers")
+        if self.windows is not None and not 0 <= self.windows <= 20:
+            raise UsageError(f"--windows {self.windows}: a lab has 0 to 20 Windows hosts")
         network = self.network or DEFAULT_NETWORK
-        if (self.workers or 0) + 3 >= network.num_addresses - 1:
+        if (self.workers or 0) + (self.windows or 0) + 3 >= network.num_addresses - 1:
             raise UsageError(f"--network {network}: too small for the machine and its hosts")
         if any(mark in str(self.folder) for mark in ':,\\"\n'):
             raise UsageError(
@@ -88,7 +95,7 @@ class LabPaths:
 
     @property
     def keys(self) -> Path:
-        """Login key, known_hosts, sudo password."""
+        """Login key, known_hosts, passwords, the CA of the Windows hosts' WinRM."""
         return self.folder / "keys"
 
     @property
@@ -111,6 +118,16 @@ class LabPaths:
         """The password that sudo asks for, when it does."""
         return self.keys / "sudo-password"
 
+    @property
+    def windows_password(self) -> Path:
+        """The password of the Windows hosts' Administrator."""
+        return self.keys / "windows-password"
+
+    @property
+    def windows_ca(self) -> Path:
+        """Certificate of the CA that vouches for the Windows hosts' WinRM."""
+        return self.keys / "windows-ca.pem"
+
     def host(self, name: str) -> Path:
         """The folder of one host: its disk, console log and running state."""
         return self.hosts / name
@@ -125,8 +142,14 @@ class LabHost:
     address: ipaddress.IPv4Address
     number: int
 
+    @property
+    def windows(self) -> bool:
+        """Whether it is a simulated Windows host, and no machine of its own."""
+        return self.role == WINDOWS
 
-def plan_hosts(workers: int, network: ipaddress.IPv4Network) -> tuple[LabHost, ...]:
-    """A master at the network's address 2, workers linux-1, linux-2, ... after it."""
+
+def plan_hosts(workers: int, network: ipaddress.IPv4Network, windows: int = 0) -> tuple[LabHost, ...]:
+    """A master at the network's address 2, workers linux-1, linux-2, ... after it, and windows-1, ... after those."""
     names = [("master", "master"), *((f"linux-{n}", "linux") for n in range(1, workers + 1))]
+    names += [(f"windows-{n}", WINDOWS) for n in range(1, windows + 1)]
     return tuple(LabHost(name, role, network[number], number) for number, (name, role) in enumerate(names, start=2))

@@ -32,7 +32,8 @@ def start(folder: HostFolder) -> None:
     log = folder.path / "supervisor.log"
     log.unlink(missing_ok=True)
     path = f"PATH={os.environ['PATH']}"
-    keep = ["unshare", "--mount", "--propagation", "slave", sys.executable, "-m", "plugins.lab.supervisor"]
+    module = "plugins.lab.windows.supervisor" if spec.windows else "plugins.lab.supervisor"
+    keep = ["unshare", "--mount", "--propagation", "slave", sys.executable, "-m", module]
     if spec.unit:
         unit = ["systemd-run", "--quiet", "--collect", f"--unit={spec.unit}", "--property=Delegate=yes"]
         unit += ["--property=KillMode=mixed", f"--property=StandardError=append:{log}", f"--setenv={path}"]
@@ -53,7 +54,7 @@ def start(folder: HostFolder) -> None:
     while not (folder.is_supervised() and folder.read_run().leader):
         ended = folder.read_run().ended
         if ended or time.monotonic() > until:
-            raise HostError(folder.name, "start", f"{ended or 'no container within 10 s'}\n{tail(_log(folder))}")
+            raise HostError(folder.name, "start", f"{ended or 'no host within 10 s'}\n{tail(_log(folder))}")
         time.sleep(0.02)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +16,7 @@ from plugins.errors import HostError, RunbookError
 from plugins.lab.commands import tail
 from plugins.lab.host import HostFolder
 from plugins.lab.inside import run_inside
-from plugins.lab.options import LabHost
+from plugins.lab.options import LabHost, LabPaths
 
 
 class Power(StrEnum):
@@ -27,24 +30,28 @@ class Power(StrEnum):
     MISSING = "missing"
 
 
+WINRM_PORT = 5986
 UP = (Power.RUNNING, Power.DEGRADED)
 
 
 @dataclass(frozen=True)
 class HostState:
-    """One host as it is now. `since`: its last boot. `failed`: units that systemd counts as failed."""
+    """One host as it is now. `since`: its last boot. `failed`: units that systemd counts as failed.
+
+    `answers`: whether its SSH server greets, or that of WinRM.
+    """
 
     host: LabHost
     power: Power
     since: datetime | None = None
-    ssh: bool = False
+    answers: bool = False
     boots: int = 0
     failed: tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
         """Whether a runbook can work with it."""
-        return self.power in UP and self.ssh
+        return self.power in UP and self.answers
 
 
 def look(folder: Path, host: LabHost) -> HostState:
@@ -56,6 +63,9 @@ def look(folder: Path, host: LabHost) -> HostState:
     since = datetime.fromtimestamp(run.started, UTC) if run.started else None
     if not place.is_supervised():
         return HostState(host, Power.OFF, None, boots=run.boots)
+    if host.windows:
+        answers = answers_winrm(host.address, LabPaths(folder).windows_ca)
+        return HostState(host, Power.RUNNING if answers else Power.STARTING, since, answers, run.boots)
     power = _power(folder, host.name)
     failed = _failed(folder, host.name) if power is Power.DEGRADED else ()
     return HostState(host, power, since, answers_ssh(host.address), run.boots, failed)
@@ -64,9 +74,8 @@ def look(folder: Path, host: LabHost) -> HostState:
 def not_up(place: HostFolder, state: HostState) -> HostError:
     """Why a host is not up, with its console's last lines."""
     console = place.console.read_text(errors="replace") if place.console.exists() else ""
-    seen = (
-        f"{state.power} ({place.read_run().ended or 'not ended'}), ssh {'answers' if state.ssh else 'does not answer'}"
-    )
+    door, ended = "winrm" if state.host.windows else "ssh", place.read_run().ended or "not ended"
+    seen = f"{state.power} ({ended}), {door} {'answers' if state.answers else 'does not answer'}"
     return HostError(place.name, "boot", f"{seen}\n{tail(console)}", f"console: {place.console}")
 
 
@@ -77,6 +86,18 @@ def answers_ssh(address: IPv4Address, timeout: float = 1.0) -> bool:
             connection.settimeout(timeout)
             return connection.recv(4) == b"SSH-"
     except OSError:
+        return False
+
+
+def answers_winrm(address: IPv4Address, ca_file: Path, timeout: float = 1.0) -> bool:
+    """Whether a WinRM service at the address asks for a login, with a certificate of the CA in `ca_file`."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        connection = http.client.HTTPSConnection(str(address), WINRM_PORT, timeout=timeout, context=context)
+        with contextlib.closing(connection):
+            connection.request("POST", "/wsman")
+            return connection.getresponse().status == http.client.UNAUTHORIZED
+    except (OSError, http.client.HTTPException):
         return False
 
 

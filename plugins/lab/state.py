@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -40,6 +40,7 @@ class LabState:
     sudo_password: bool
     datapath: str
     overlay_only: bool = False
+    windows: int = 0
 
     @property
     def paths(self) -> LabPaths:
@@ -48,8 +49,8 @@ class LabState:
 
     @property
     def hosts(self) -> tuple[LabHost, ...]:
-        """Its hosts, the master first."""
-        return plan_hosts(self.workers, self.network.subnet)
+        """Its hosts, the master first, Windows hosts last."""
+        return plan_hosts(self.workers, self.network.subnet, self.windows)
 
     def host_folder(self, host: LabHost) -> HostFolder:
         """The folder of one of its hosts."""
@@ -67,6 +68,7 @@ def planned(options: LabOptions, before: LabState | None, datapath: str) -> LabS
             f"the lab in {options.folder} is on {before.network.bridge} {before.network.subnet}; take it down first"
         )
     workers = options.workers if options.workers is not None else before.workers if before else DEFAULT_WORKERS
+    windows = options.windows if options.windows is not None else before.windows if before else 0
     password, alone = options.sudo_password, options.overlay_only
     return LabState(
         folder=options.folder,
@@ -77,6 +79,7 @@ def planned(options: LabOptions, before: LabState | None, datapath: str) -> LabS
         sudo_password=password if password is not None else bool(before and before.sudo_password),
         datapath=datapath,
         overlay_only=alone if alone is not None else bool(before and before.overlay_only),
+        windows=windows,
     )
 
 
@@ -92,6 +95,7 @@ def write_state(state: LabState) -> None:
         "sudo_password": state.sudo_password,
         "datapath": state.datapath,
         "overlay_only": state.overlay_only,
+        "windows": state.windows,
     }
     write_private(state.paths.state, json.dumps(content, indent=1) + "\n")
 
@@ -113,10 +117,16 @@ def read_state(folder: Path) -> LabState | None:
         sudo_password=content["sudo_password"],
         datapath=content["datapath"],
         overlay_only=content.get("overlay_only", False),
+        windows=content.get("windows", 0),
     )
 
 
 def surplus(state: LabState) -> Sequence[HostFolder]:
-    """Folders of hosts that the lab no longer has."""
-    names = {host.name for host in state.hosts}
-    return [folder for folder in all_hosts(state.paths.hosts) if folder.name not in names]
+    """Folders of hosts that the lab no longer has, or has at another address."""
+    numbers = {host.name: host.number for host in state.hosts}
+    return [folder for folder in all_hosts(state.paths.hosts) if not _stays(folder, numbers)]
+
+
+def _stays(folder: HostFolder, numbers: Mapping[str, int]) -> bool:
+    spec = folder.read_spec()
+    return folder.name in numbers and (spec is None or spec.number == numbers[folder.name])

@@ -32,7 +32,7 @@ QUICK_LIMIT = 5
 
 
 class Supervisor:
-    """One host from its start to its end."""
+    """One host from its start to its end; another kind of host has another command line and cable."""
 
     def __init__(self, folder: HostFolder, spec: Spec) -> None:
         self.folder, self.spec = folder, spec
@@ -48,7 +48,7 @@ class Supervisor:
         self.groups = cgroups.make(self.spec.machine)
         self.state = Run(supervisor=os.getpid(), groups=tuple(map(str, self.groups)))
         self.folder.write_run(self.state)
-        self._mount()
+        self.mount()
         quick = 0
         while True:
             begin = time.monotonic()
@@ -57,7 +57,7 @@ class Supervisor:
             if self.stop_at is not None:
                 return "stopped"
             if status != REBOOT:
-                return "powered off" if status == 0 else f"container ended with status {status}"
+                return "powered off" if status == 0 else f"host ended with status {status}"
             if quick == QUICK_LIMIT:
                 return f"rebooted {quick} times within {QUICK_SECONDS:.0f} s each"
 
@@ -69,7 +69,8 @@ class Supervisor:
             cgroups.enter(self.groups, "..")
             cgroups.remove(self.groups)
 
-    def _mount(self) -> None:
+    def mount(self) -> None:
+        """Put the host's disk together."""
         disk = self.folder.path / "disk"
         self.folder.root.mkdir(exist_ok=True)
         for place in self.folder.container_folders.values():
@@ -78,13 +79,13 @@ class Supervisor:
         run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.folder.root)])
 
     def _boot(self) -> int:
-        """One boot of the host, from power on to power off; returns systemd-nspawn's exit status."""
+        """One boot of the host, from power on to power off; returns its first process' exit status."""
         if network.exists(self.spec.port):
             run(["ip", "link", "delete", self.spec.port])
         cgroups.enter(self.groups, cgroups.HOST)
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
         self.child = subprocess.Popen(
-            nspawn_command(self.spec, self.folder),
+            self.command(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,13 +98,17 @@ class Supervisor:
         self.child.stdout.close()
         self.state = self.state.booted(self.child.pid, time.time())
         self.folder.write_run(self.state)
-        self._plug(self.child)
+        self.plug(self.child)
         status = self._wait(self.child)
         # A container whose systemd-nspawn was killed goes on without it.
         cgroups.kill([group / cgroups.HOST for group in self.groups])
         return status
 
-    def _plug(self, child: subprocess.Popen[bytes]) -> None:
+    def command(self) -> list[str]:
+        """The command line of the host's first process."""
+        return nspawn_command(self.spec, self.folder)
+
+    def plug(self, child: subprocess.Popen[bytes]) -> None:
         """Put the host's cable into the bridge as soon as systemd-nspawn has made it."""
         until = time.monotonic() + 10
         leader = 0
@@ -112,14 +117,18 @@ class Supervisor:
             leader = leader_of(child.pid) if network.exists(self.spec.port) else 0
         if not leader:
             return
-        self.state = replace(self.state, leader=leader)
-        self.folder.write_run(self.state)
+        self.led_by(leader)
         try:
             run(["ip", "link", "set", self.spec.port, "master", self.spec.bridge, "up"])
             # A userspace switch that gets this NIC passes packets on as they are: checksums must be whole.
             run(["nsenter", f"--net=/proc/{leader}/ns/net", "ethtool", "--offload", "eth0", "tx", "off"], check=False)
         except RunbookError as error:
             self.console.write(f"{error}\n".encode())
+
+    def led_by(self, leader: int) -> None:
+        """Note the process in whose namespaces the host is."""
+        self.state = replace(self.state, leader=leader)
+        self.folder.write_run(self.state)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
         while True:
@@ -149,7 +158,7 @@ def nspawn_command(spec: Spec, folder: HostFolder) -> list[str]:
     ]
 
 
-def main(path: str) -> int:
+def main(path: str, kind: type[Supervisor] = Supervisor) -> int:
     """Run the host whose folder is `path`; 0 when it ended as asked."""
     folder = HostFolder(Path(path))
     spec = folder.read_spec()
@@ -157,7 +166,7 @@ def main(path: str) -> int:
         print(f"{path}: no host is described here", file=sys.stderr)
         return 2
     with locked(folder.lock, f"host {folder.name}", wait=5), in_use(map(Path, spec.layers)):
-        supervisor = Supervisor(folder, spec)
+        supervisor = kind(folder, spec)
         why = "its supervisor failed"
         try:
             why = supervisor.run()

@@ -77,6 +77,8 @@ class SimulatedHost:
         self.connections: set[Connected] = set()
         self.scripts: set[Running] = set()
         self.on_door: Callable[[], None] = lambda: None
+        self.switch_on: Callable[[], None] = self.boot
+        """What follows when a host that went down may come up again."""
         self.listeners: dict[str, Listening] = {}
         self.up, self.silent_until = True, 0.0
         self._holder: object | None = None
@@ -206,14 +208,15 @@ class SimulatedHost:
         self.scripts.clear()
         self._holder = None
         self.listeners.clear()
-        self._later(seconds, self._boot)
+        self._later(seconds, self.switch_on)
 
     def power_on(self) -> None:
         """Boot a host that is down; one that is up stays as it is."""
         if not self.up:
-            self._boot()
+            self.boot()
 
-    def _boot(self) -> None:
+    def boot(self) -> None:
+        """Come up: what starts by itself runs, and what does not last is gone."""
         self.state.boot()
         self._back()
         if self.state.windows is not None:

@@ -66,7 +66,7 @@ class Service:
     @property
     def windows_authority(self) -> str:
         """The CA certificate (PEM) of the Windows hosts, once their ports are open; empty without such hosts."""
-        return self.windows.certificates.authority.pem.decode() if self.windows else ""
+        return self.windows.certificates.authority_pem if self.windows else ""
 
     def add(self, fault: Fault) -> None:
         """Give the hosts a fault; one that ends by itself may open a port then."""

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from plugins.simulate.host import Door
 
 _DAY = timedelta(days=1)
+_SHORT = _DAY
+"""How long certificates are good for unless more is asked for: no simulated host lives longer."""
 OTHER_NAME = "somewhere-else.example"
 
 
@@ -33,6 +36,13 @@ class Signed:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
 
+    @classmethod
+    def read(cls, certificate: bytes, key: bytes) -> Self:
+        """Take both as PEM."""
+        private = load_pem_private_key(key, None)
+        assert isinstance(private, ec.EllipticCurvePrivateKey), "it is one of ours"
+        return cls(x509.load_pem_x509_certificate(certificate), private)
+
     @property
     def pem(self) -> bytes:
         """The certificate as PEM."""
@@ -44,10 +54,10 @@ class Signed:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def make_authority(name: str) -> Signed:
+def make_authority(name: str, valid: timedelta = _SHORT) -> Signed:
     """Make a CA."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(name, name, key, timedelta(0)).add_extension(
+    builder = _builder(name, name, key, timedelta(0), valid).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
     usage = x509.KeyUsage(
@@ -67,14 +77,19 @@ def make_authority(name: str) -> Signed:
 
 
 def issue(
-    authority: Signed | None, name: str, alternatives: Iterable[x509.GeneralName] = (), *, age: timedelta = timedelta(0)
+    authority: Signed | None,
+    name: str,
+    alternatives: Iterable[x509.GeneralName] = (),
+    *,
+    age: timedelta = timedelta(0),
+    valid: timedelta = _SHORT,
 ) -> Signed:
-    """Issue a certificate for servers and clients that is valid for a day; without an authority it is self-signed."""
+    """Issue a certificate for servers and clients that was made `age` ago; without an authority it is self-signed."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate.subject.rfc4514_string().removeprefix("CN=") if authority else name
     signer = authority.key if authority else key
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    builder = _builder(name, issuer, key, age).add_extension(usages, critical=False)
+    builder = _builder(name, issuer, key, age, valid).add_extension(usages, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     builder = builder.add_extension(identifier, critical=False)
@@ -83,7 +98,9 @@ def issue(
     return Signed(builder.sign(signer, SHA256()), key)
 
 
-def _builder(name: str, issuer: str, key: ec.EllipticCurvePrivateKey, age: timedelta) -> x509.CertificateBuilder:
+def _builder(
+    name: str, issuer: str, key: ec.EllipticCurvePrivateKey, age: timedelta, valid: timedelta
+) -> x509.CertificateBuilder:
     start = datetime.now(UTC) - _DAY / 24 - age
     return (
         x509.CertificateBuilder()
@@ -92,7 +109,7 @@ def _builder(name: str, issuer: str, key: ec.EllipticCurvePrivateKey, age: timed
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + _DAY)
+        .not_valid_after(start + valid)
     )
 
 
@@ -111,6 +128,11 @@ class Certificates:
             Door.OTHER_NAME: issue(self.authority, "windows", [x509.DNSName(OTHER_NAME)]),
         }
         self._contexts: dict[Door, ssl.SSLContext] = {}
+
+    @property
+    def authority_pem(self) -> str:
+        """Give the certificate that clients are to believe."""
+        return self.authority.pem.decode()
 
     def shown(self, door: Door) -> x509.Certificate:
         """Give the certificate that is shown, which logins are bound to."""

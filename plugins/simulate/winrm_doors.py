@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
 
 from plugins.simulate.doors import WINRM_PORT
 from plugins.simulate.host import Door, SimulatedHost
@@ -17,6 +21,20 @@ PORT = WINRM_PORT
 PLAIN_PORT = 5985
 
 
+class Shown(Protocol):
+    """What the listeners show of themselves."""
+
+    @property
+    def authority_pem(self) -> str:
+        """Give the certificate that clients are to believe."""
+
+    def shown(self, door: Door) -> x509.Certificate:
+        """Give the certificate that is shown, which logins are bound to."""
+
+    def context(self, door: Door) -> ssl.SSLContext:
+        """Give the TLS settings of a listener."""
+
+
 class WinrmDoors:
     """Opens the WinRM ports of the Windows hosts of one world; shells outlive a port that closes."""
 
@@ -26,7 +44,7 @@ class WinrmDoors:
         self._shells: dict[str, Shells] = {}
         self.requests: dict[str, list[str]] = {}
         """The actions that each host has carried out, or refused with a fault."""
-        self.certificates = Certificates([])
+        self.certificates: Shown = Certificates([])
 
     def certify(self, addresses: list[str]) -> None:
         """Make the certificates, once the hosts' addresses are known."""

@@ -77,11 +77,11 @@ def by_name(folder: Path) -> dict[str, HostState]:
     return {state.host.name: state for state in status(folder)}
 
 
-def wait_for(folder: Path, host: str, power: Power, *, boots: int = 0, ssh: bool = False) -> HostState:
+def wait_for(folder: Path, host: str, power: Power, *, boots: int = 0, answers: bool = False) -> HostState:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         state = by_name(folder)[host]
-        if state.power is power and state.boots >= boots and (state.ssh or not ssh):
+        if state.power is power and state.boots >= boots and (state.answers or not answers):
             return state
         time.sleep(0.1)
     raise AssertionError(f"{host} is {state}")
@@ -130,7 +130,7 @@ def lab(options: LabOptions) -> Iterator[LabState]:
 def test_hosts_are_machines_of_their_own(lab: LabState) -> None:
     """Each has its own systemd without failed units, machine id, boot id, name, address and host keys."""
     states = by_name(lab.folder)
-    assert {name: (state.power, state.ssh, state.failed) for name, state in states.items()} == {
+    assert {name: (state.power, state.answers, state.failed) for name, state in states.items()} == {
         "master": (Power.RUNNING, True, ()),
         "linux-1": (Power.RUNNING, True, ()),
     }
@@ -220,7 +220,7 @@ def test_a_reboot_comes_back_as_the_same_machine(lab: LabState) -> None:
     boot, nic = run_inside(lab.folder, "linux-1", look).stdout.split()
     boots = by_name(lab.folder)["linux-1"].boots
     ssh(lab, address, "sudo", "reboot")
-    wait_for(lab.folder, "linux-1", Power.RUNNING, boots=boots + 1, ssh=True)
+    wait_for(lab.folder, "linux-1", Power.RUNNING, boots=boots + 1, answers=True)
     new_boot, new_nic = run_inside(lab.folder, "linux-1", look).stdout.split()
     assert (new_boot != boot, new_nic) == (True, nic)
     assert ssh(lab, address, "test", "-e", "/etc/kept").returncode == 0
@@ -255,11 +255,11 @@ def test_breaking_a_host_on_purpose_is_taken_back(lab: LabState) -> None:
     before = fingerprint(lab.folder, "linux-1")
     with unplugged(lab.folder, "linux-1"):
         state = by_name(lab.folder)["linux-1"]
-        assert (state.power, state.ssh) == (Power.RUNNING, False)
+        assert (state.power, state.answers) == (Power.RUNNING, False)
     with full_disk(lab.folder, "linux-1", "/var/cache/apt/archives"):
         write = run_inside(lab.folder, "linux-1", ["dd", "if=/dev/zero", "of=/var/cache/apt/archives/x"], check=False)
         assert "No space left" in write.stderr
-    wait_for(lab.folder, "linux-1", Power.RUNNING, ssh=True)
+    wait_for(lab.folder, "linux-1", Power.RUNNING, answers=True)
     assert fingerprint(lab.folder, "linux-1") == before
     run_inside(lab.folder, "linux-1", ["touch", "/etc/something"])
     assert set(fingerprint(lab.folder, "linux-1")) - set(before) == {"etc/something"}

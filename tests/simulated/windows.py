@@ -74,7 +74,7 @@ class Windows:
         self.addresses = {state.name: loopback(block, state.address) for state in states}
         self.ask(self._open())
         self.ca = folder / "ca.pem"
-        self.ca.write_bytes(self.doors.certificates.authority.pem)
+        self.ca.write_bytes(self.doors.certificates.authority_pem.encode())
 
     def ask(self, coroutine: Any) -> Any:
         """Do something in the thread of the hosts."""

@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plugins.artifacts.pins import load_pins, lock_file, save_pins
 from plugins.errors import RunbookError, UsageError
 from plugins.inventory import cluster_settings, host_settings
 from plugins.inventory.validated import ValidatedInventory
+from plugins.lab.host import Spec
 from plugins.lab.inventory import inventory_files, remove_inventory, write_inventory
 from plugins.lab.options import DEFAULT_NETWORK, LabOptions, LabPaths, default_folder, plan_hosts
-from plugins.lab.state import LabState, planned, read_state, write_state
+from plugins.lab.state import LabState, planned, read_state, surplus, write_state
+from plugins.lab.windows.disk import read_disk, windows_fingerprint, write_disk
+from plugins.lab.windows.make import certificate_file, make_windows, pin_made_up
+from plugins.secret import SecretSource
+from plugins.simulate.files import Entry, Kind
 
 
 @pytest.fixture
@@ -33,9 +39,32 @@ def test_a_lab_is_a_master_and_workers_on_consecutive_addresses() -> None:
     ]
 
 
+def test_windows_hosts_come_after_the_workers() -> None:
+    """They take the next addresses of the same network."""
+    hosts = plan_hosts(1, DEFAULT_NETWORK, 2)
+    assert [(host.name, host.role, str(host.address), host.windows) for host in hosts[1:]] == [
+        ("linux-1", "linux", "10.142.0.3", False),
+        ("windows-1", "windows", "10.142.0.4", True),
+        ("windows-2", "windows", "10.142.0.5", True),
+    ]
+
+
+def test_a_host_that_moves_to_another_address_is_made_anew(tmp_path: Path) -> None:
+    """One more worker takes the address of the Windows host, which is then surplus at its old one."""
+    lab = planned(LabOptions(folder=tmp_path, workers=1, windows=1), None, "netdev")
+    for host in lab.hosts:
+        lab.host_folder(host).write_spec(Spec(host.name, host.number, "labbr0", ()))
+    assert surplus(lab) == []
+    grown = planned(LabOptions(folder=tmp_path, workers=2), lab, "netdev")
+    assert (grown.windows, [folder.name for folder in surplus(grown)]) == (1, ["windows-1"])
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"windows": -1},
+        {"windows": 21},
+        {"workers": 3, "windows": 3, "network": IPv4Network("10.9.0.0/29")},
         {"workers": -1},
         {"workers": 61},
         {"workers": 6, "network": IPv4Network("10.9.0.0/29")},
@@ -124,3 +153,62 @@ def test_only_files_of_ours_are_removed(lab: LabState) -> None:
     (lab.inventory / "releases" / "current.lock.yaml").write_text("release: current\n")
     remove_inventory(lab.inventory)
     assert not lab.inventory.exists()
+
+
+def test_windows_hosts_are_reached_with_the_labs_own_password_and_ca(lab: LabState) -> None:
+    """The inventory names both files, the network of their pods, and a mirror that there is not."""
+    with_windows = replace(lab, windows=1)
+    files = inventory_files(with_windows.hosts, lab.network, lab.paths, {"datapath": "netdev"}, sudo_password=False)
+    write_inventory(lab.inventory, files)
+    inventory = ValidatedInventory(lab.inventory).load()
+    settings = host_settings(inventory.hosts["windows-1"])
+    assert (settings.winrm.ca_file, settings.winrm.password) == (
+        lab.paths.windows_ca,
+        SecretSource(file=lab.paths.windows_password),
+    )
+    assert (settings.transport, settings.winrm.server_certificate) == ("winrm", "validate")
+    assert settings.mirror == "http://mirror.simulated"
+    assert str(cluster_settings(inventory).hybrid_network) == "10.245.0.0/16"
+
+
+def test_what_windows_hosts_download_is_pinned_and_nothing_else(lab: LabState) -> None:
+    """Pins that are there stay as they are; those of Linux hosts are for `artifacts lock` to make."""
+    pin_made_up(lab.inventory)
+    pins = load_pins("current", lab.inventory)
+    assert all("windows" in source or source.endswith(".exe") for source in pins.files)
+    assert any(source.endswith("hybrid-overlay-node.exe") for source in pins.files)
+    real = dict.fromkeys(pins.files, "a" * 64)
+    save_pins(pins.model_copy(update={"files": real}), lock_file("current", lab.inventory), "a test")
+    pin_made_up(lab.inventory)
+    assert load_pins("current", lab.inventory).files == real
+
+
+def test_a_windows_hosts_disk_is_its_whole_state(lab: LabState) -> None:
+    """What is read is what was written; its fingerprint changes with its files, and not with a boot."""
+    with_windows = replace(lab, windows=1)
+    host, folder = with_windows.hosts[-1], with_windows.host_folder(with_windows.hosts[-1])
+    make_windows(with_windows, host, folder)
+    state, before = read_disk(folder), windows_fingerprint(folder)
+    assert (state.name, state.windows_part.prefix, state.windows_part.gateway) == ("windows-1", 20, "10.142.0.1")
+    assert folder.has_disk
+    assert oct(folder.windows_state.stat().st_mode & 0o777) == "0o600"
+    state.boot()
+    write_disk(folder, state)
+    assert read_disk(folder) == state
+    assert {name for name, look in windows_fingerprint(folder).items() if before[name] != look} <= {"windows services"}
+    state.files.place("/c:/k/x", Entry(Kind.FILE, content="x"))
+    write_disk(folder, state)
+    assert "file /c:/k/x" in windows_fingerprint(folder)
+
+
+def test_a_windows_hosts_certificate_outlives_its_disk(lab: LabState) -> None:
+    """Made bare again it shows the same certificate, of the same CA, in files for its owner alone."""
+    with_windows = replace(lab, windows=1)
+    host, folder = with_windows.hosts[-1], with_windows.host_folder(with_windows.hosts[-1])
+    files = (certificate_file(folder), lab.paths.windows_ca, lab.paths.windows_password)
+    make_windows(with_windows, host, folder)
+    before = [file.read_bytes() for file in files]
+    folder.clear_disk()
+    make_windows(with_windows, host, folder)
+    assert [file.read_bytes() for file in files] == before
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}

@@ -42,6 +42,9 @@ class WindowsState:
     """Texts are in the form in which the verbs compare them."""
 
     build: str = "20348.2700"
+    prefix: int = 16
+    """Length of the prefix of the host's own address."""
+    gateway: str = "10.142.0.1"
     features: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FEATURES, "Disabled"))
     services: dict[str, Service] = field(default_factory=_services)
     registry: dict[str, str] = field(default_factory=dict)
