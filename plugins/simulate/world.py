@@ -8,6 +8,7 @@ from typing import Protocol
 from plugins.simulate.faults import FaultBook
 from plugins.simulate.host import SimulatedHost, Timing
 from plugins.simulate.state import HostState
+from plugins.simulate.windows.plane import Plane, SimulatedPlane
 
 
 class Timers(Protocol):
@@ -18,7 +19,7 @@ class Timers(Protocol):
 
 
 class World:
-    """The hosts by name; one fault book for all."""
+    """The hosts by name; one fault book for all. `plane` is what services of Windows hosts meet outside of them."""
 
     def __init__(
         self,
@@ -28,9 +29,11 @@ class World:
         faults: FaultBook | None = None,
         timing: Timing | None = None,
         sudo_password: str | None = None,
+        plane: Plane | None = None,
     ) -> None:
         self.faults = faults or FaultBook()
         self.timing = timing or Timing()
+        self.plane = plane or SimulatedPlane()
         self._timers, self._sudo_password = timers, sudo_password
         self.hosts: dict[str, SimulatedHost] = {}
         self._by_address: dict[str, SimulatedHost] = {}

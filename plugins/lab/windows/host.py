@@ -21,6 +21,7 @@ from plugins.lab.supervisor import REBOOT
 from plugins.lab.windows.disk import disk_text, read_disk
 from plugins.lab.windows.link import set_up_nic
 from plugins.lab.windows.make import certificate_file
+from plugins.lab.windows.plane import RealPlane
 from plugins.simulate.host import Door, SimulatedHost, Timing
 from plugins.simulate.session import play
 from plugins.simulate.winrm_auth import Users
@@ -30,6 +31,8 @@ from plugins.simulate.world import World
 POWER_CYCLE = signal.SIGUSR1
 """Takes the power away, and gives it back."""
 SAVE_SECONDS = 0.25
+PATIENCE = 600.0
+"""Seconds; a step waits as long as its script says: what it waits for is real."""
 DARK_SECONDS = 0.2
 """How long a host that reboots is off, before its process starts anew."""
 
@@ -58,7 +61,9 @@ class WindowsHost:
     def __init__(self, folder: HostFolder) -> None:
         self.folder = folder
         state = read_disk(folder)
-        self.world = World([state], asyncio.get_running_loop(), timing=Timing(reboot=DARK_SECONDS))
+        self.plane = RealPlane(folder.path / "disk" / "run")
+        timing = Timing(reboot=DARK_SECONDS, network_change=PATIENCE)
+        self.world = World([state], asyncio.get_running_loop(), timing=timing, plane=self.plane)
         self.host: SimulatedHost = self.world.hosts[state.name]
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._kept = ""
@@ -76,11 +81,12 @@ class WindowsHost:
         self.host.boot()
         server = await doors.listen(self.host, Door.OPEN, self.host.state.address)
         self.host.on_door = lambda: None if self.host.up else server.close()
-        keeper = loop.create_task(self._keep())
+        tasks = [loop.create_task(self._keep()), loop.create_task(self.plane.follow(self.host))]
         try:
             return await self.ended
         finally:
-            keeper.cancel()
+            for task in tasks:
+                task.cancel()
             server.close()
             self.host.drop_connections()
             self.save()

@@ -1,8 +1,10 @@
-"""The network of a simulated Windows host, from inside its namespace: its NIC, as the host's own system has it."""
+"""The network of a simulated Windows host, from inside its namespace: its NIC, and its end of the overlay."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from plugins.errors import RunbookError
@@ -10,6 +12,24 @@ from plugins.lab.commands import run
 
 NIC = "eth0"
 NIC_SECONDS = 15
+OVERLAY_NIC = "overlay"
+VNI = 4097
+"""Of ovn-kubernetes' tunnels to Windows hosts."""
+MTU = 1450
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one subnet is reached: by `gateway`, which has `mac`, in a tunnel that ends at `end`."""
+
+    subnet: str
+    gateway: str
+    mac: str
+    end: str
+
+
+_held: set[Way] = set()
+"""The ways that this process has made; they go with it."""
 
 
 def set_up_nic(address: str, gateway: str) -> None:
@@ -25,3 +45,41 @@ def set_up_nic(address: str, gateway: str) -> None:
     run(["ip", "route", "replace", "default", "via", gateway])
     # A userspace switch in a Linux host takes packets as they are: their checksums must be whole.
     run(["ethtool", "--offload", NIC, "tx", "off"], check=False)
+
+
+def gateway_mac(subnet: str) -> str:
+    """The MAC address of a subnet's gateway: the same after each boot, under the prefix of Microsoft's switches."""
+    return ":".join(f"{byte:02x}" for byte in (0x00, 0x15, 0x5D, *IPv4Network(subnet).network_address.packed[1:]))
+
+
+def make_overlay(port: int, mac: str) -> None:
+    """Have the tunnels' device; nothing is learned, as with OVN. Raises RunbookError."""
+    if not Path("/sys/class/net", OVERLAY_NIC).exists():
+        tunnel = ["type", "vxlan", "id", str(VNI), "dstport", str(port), "dev", NIC, "nolearning"]
+        run(["ip", "link", "add", OVERLAY_NIC, "address", mac, "mtu", str(MTU), *tunnel])
+        run(["ip", "link", "set", OVERLAY_NIC, "up"])
+
+
+def keep_ways(wanted: frozenset[Way]) -> None:
+    """Have exactly these ways into other nodes' subnets. Raises RunbookError."""
+    device = ["dev", OVERLAY_NIC]
+    for way in _held - wanted:
+        run(["ip", "route", "del", way.subnet, *device], check=False)
+        run(["ip", "neighbour", "del", way.gateway, *device], check=False)
+        run(["bridge", "fdb", "del", way.mac, *device, "dst", way.end], check=False)
+    for way in wanted - _held:
+        run(["ip", "neighbour", "replace", way.gateway, "lladdr", way.mac, *device, "nud", "permanent"])
+        run(["bridge", "fdb", "replace", way.mac, *device, "dst", way.end])
+        run(["ip", "route", "replace", way.subnet, "via", way.gateway, *device, "onlink"])
+    _held.clear()
+    _held.update(wanted)
+
+
+def add_address(address: str) -> None:
+    """Give the tunnels' device an address. Raises RunbookError."""
+    run(["ip", "address", "replace", f"{address}/32", "dev", OVERLAY_NIC])
+
+
+def has_address(address: str) -> bool:
+    """Whether the tunnels' device has an address."""
+    return bool(run(["ip", "-oneline", "address", "show", "dev", OVERLAY_NIC, "to", address], check=False).stdout)

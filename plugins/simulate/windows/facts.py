@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from plugins.simulate.verbs_facts import gather
 from plugins.simulate.vocabulary import Verb
-from plugins.simulate.windows.overlay import make_network, unwell
+from plugins.simulate.windows.overlay import endpoint_words, make_network, unwell
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
@@ -36,7 +36,7 @@ def _answers(host: SimulatedHost, *urls: str) -> str:
 
 
 def _endpoint(host: SimulatedHost, name: str) -> str:
-    return host.state.windows_part.endpoints.get(name, "")
+    return endpoint_words(host, name)
 
 
 def _scheduled(host: SimulatedHost, name: str) -> str:

@@ -30,7 +30,12 @@ def missing_program(host: SimulatedHost, command: str) -> str:
 def options_of(host: SimulatedHost, service: str) -> dict[str, str] | None:
     """Give the options of a service's command line; None where it does not run."""
     found = host.state.windows_part.services.get(service)
-    return dict(_OPTION.findall(found.command)) if found is not None and found.state == "Running" else None
+    return read_options(found.command) if found is not None and found.state == "Running" else None
+
+
+def read_options(command: str) -> dict[str, str]:
+    """Give the options of a command line, as `--NAME=VALUE`."""
+    return dict(_OPTION.findall(command))
 
 
 def register_nodes(someone: SimulatedHost) -> None:
@@ -54,15 +59,18 @@ def _register(host: SimulatedHost) -> None:
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "windows"}},
         "spec": {"taints": config.get("registerWithTaints", [])},
-        "status": {"addresses": [{"type": "InternalIP", "address": options["node-ip"]}], "nodeInfo": _info(host)},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": options["node-ip"]}],
+            "nodeInfo": {"kubeletVersion": kubelet_version(host)},
+        },
     }
     master.state.objects.setdefault(key_of("Node", name), node)
 
 
-def _info(host: SimulatedHost) -> Object:
+def kubelet_version(host: SimulatedHost) -> str:
     """Give the kubelet's version, which stands in the address that it was downloaded from."""
     found = _VERSION.search(host.state.files.text(where(KUBELET)) or "")
-    return {"kubeletVersion": found[1] if found else ""}
+    return found[1] if found else ""
 
 
 def why_not_ready(host: SimulatedHost) -> str:

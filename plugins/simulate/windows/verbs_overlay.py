@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from plugins.simulate.effects import Part, Pause
 from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
-from plugins.simulate.windows.overlay import make_network, unwell
+from plugins.simulate.windows.overlay import endpoint_words, make_network, unwell
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ def _look_endpoint(play: Play, name: str, network: str, address: str) -> Seen:
     make_network(play.host)
     if network not in play.host.state.windows_part.networks:
         return Seen(2, message=f"HNS has no network {network}")
-    seen, wanted = play.host.state.windows_part.endpoints.get(name, "(missing)"), f"{address} in {network}"
+    seen, wanted = endpoint_words(play.host, name) or "(missing)", f"{address} in {network}"
     return AS_WANTED if seen == wanted else Seen(1, f"-{name} {seen}\n+{name} {wanted}\n")
 
 
 def _act_endpoint(play: Play, name: str, network: str, address: str) -> None:
     play.host.state.windows_part.endpoints[name] = f"{address} in {network}"
+    play.host.world.plane.add_address(play.host, address)
 
 
 def _healthy(play: Play, name: str, url: str, seconds: str, log: str) -> Part:

@@ -24,6 +24,8 @@ def _start(play: Play, name: str) -> None:
     service = _windows(play).services.get(name)
     if service is not None and (program := missing_program(play.host, service.command)):
         raise ActFailedError(f"Service '{name} ({name})' cannot be started: {program} cannot be found")
+    if service is not None and (why := play.host.world.plane.refusal(play.host, name)):
+        raise ActFailedError(f"Service '{name} ({name})' has ended: {why}")
     try:
         _windows(play).start(name, play.host.state.next_tick())
     except KeyError as missing:
