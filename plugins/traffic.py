@@ -20,6 +20,7 @@ SMALL = 84  # bytes of an IP packet, as ping sends it
 COUNT = 3
 ALL_PAIRS = 50  # hosts; more than that ping only some of the others
 AROUND = 4  # in each direction
+GENEVE = "UDP 6081"
 # Shared address space (RFC 6598), for benchmarks (RFC 2544), link-local (RFC 3927): nobody's own, and from the end
 # of each, as OVN's users take theirs from the beginning.
 _CANDIDATES = tuple(map(IPv4Network, ("100.64.0.0/10", "198.18.0.0/15", "169.254.0.0/16")))
@@ -27,11 +28,12 @@ _CANDIDATES = tuple(map(IPv4Network, ("100.64.0.0/10", "198.18.0.0/15", "169.254
 
 @dataclass(frozen=True)
 class Peer:
-    """One end of a probe: where it is pinged, and the host's own address."""
+    """One end of a probe: where it is pinged, and the host's own address. `tunnels`: their protocol and port."""
 
     name: str
     address: IPv4Address
     underlay: IPv4Address
+    tunnels: str = GENEVE
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Node:
     def address(self) -> IPv4Address:
         """Where it is pinged."""
         return self.interface.ip
+
+    @property
+    def tunnels(self) -> str:
+        """Protocol and port of its tunnels."""
+        return GENEVE
 
     @property
     def port(self) -> str:
@@ -145,8 +152,9 @@ def judge(me: Node | Peer, peer: Node | Peer, size: int, facts: Mapping[str, str
 def _todo(me: Node | Peer, peer: Node | Peer, small: str, large: str) -> str:
     ends = f"{me.name} ({me.underlay}) and {peer.name} ({peer.underlay})"
     if small.startswith("0/"):
+        way = next((end.tunnels for end in (me, peer) if end.tunnels != GENEVE), GENEVE)
         return (
-            f"let UDP 6081 through between {ends}, both ways: firewalls, security groups, routes; "
+            f"let {way} through between {ends}, both ways: firewalls, security groups, routes; "
             "`ovs-vsctl show` names each tunnel's remote_ip"
         )
     if large.startswith("0/"):

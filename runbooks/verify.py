@@ -127,12 +127,14 @@ TRAFFIC = Runbook(
         Stage(
             "pod",
             await_pod,
+            roles=tuple(Role),
             kubernetes=True,
             needs=(Need("pods-start", MASTER, "the API asks the node for its pod"),),
         ),
         Stage(
             "pod-traffic",
             probe_pods,
+            roles=tuple(Role),
             gathers="pod",
             kubernetes=True,
             needs=(

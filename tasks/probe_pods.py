@@ -10,29 +10,35 @@ from nornir.core.task import Task
 from plugins.checks.model import Check, Grade, judged
 from plugins.context import context_of
 from plugins.inventory import host_settings
-from plugins.inventory.model import ClusterSettings
+from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.kubernetes import CA, api_address, api_name, master_name
 from plugins.steps import Status, Step, StepsResult
-from plugins.traffic import COUNT, Peer, judge, peers, plan, targets
+from plugins.traffic import COUNT, GENEVE, Peer, judge, peers, plan, targets
 from tasks.run_script import run_script
 
 
 def probe_pods(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     """Ping the pods of other nodes from this node's, and reach the API by its service and a name by the DNS.
 
-    `gathered` are the results of await_pod by host. One check per node that is pinged, and one per service.
+    A Windows host pings, and is pinged, by its own endpoint, and reaches no services here: what programs those there is
+    in no script of ours. `gathered` are the results of await_pod by host. One check per node that is pinged, and one
+    per service.
     """
     cluster, hosts = context_of(task).cluster, task.nornir.inventory.hosts
     if task.is_dry_run():
         return StepsResult(task.host)
     pods = {name: IPv4Address(result.facts["pod_address"]) for name, result in gathered.items()}
     sizes = {name: int(result.facts["traffic_mtu"]) for name, result in gathered.items()}
-    ends = {name: Peer(name, pods[name], host_settings(hosts[name]).address) for name in pods}
+    ends = {name: _end(host_settings(hosts[name]), address, cluster) for name, address in pods.items()}
     me = ends[task.host.name]
     chosen = {ends[name]: min(sizes[name], sizes[me.name]) for name in peers(tuple(pods), me.name, master_name(task))}
+    first = Step("pod traffic peers", Status.OK, message=plan(len(pods), len(chosen)))
+    windows = host_settings(task.host).role is Role.WINDOWS
+    if windows and not chosen:
+        return StepsResult(task.host, (first,))
     result = run_script(
         task,
-        "linux/probe_pods.sh.j2",
+        "windows/probe_pods.ps1.j2" if windows else "linux/probe_pods.sh.j2",
         address=me.address,
         count=COUNT,
         targets=targets(chosen),
@@ -43,9 +49,13 @@ def probe_pods(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
     if result.failed:
         return result
     checks = [judge(me, peer, size, result.facts, "pod traffic") for peer, size in chosen.items()]
-    checks += _services(cluster, result.facts)
-    first = Step("pod traffic peers", Status.OK, message=plan(len(pods), len(chosen)))
+    checks += () if windows else _services(cluster, result.facts)
     return judged(task.host, (first, *result.steps, *(check.step() for check in checks)), result.facts)
+
+
+def _end(settings: HostSettings, address: IPv4Address, cluster: ClusterSettings) -> Peer:
+    tunnels = f"UDP {cluster.vxlan_port}" if settings.role is Role.WINDOWS else GENEVE
+    return Peer(settings.name, address, settings.address, tunnels)
 
 
 def _services(cluster: ClusterSettings, facts: Mapping[str, str]) -> Iterator[Check]:

@@ -21,6 +21,8 @@ TOOLS: Mapping[str, str] = {
     "systemd-nspawn": "systemd-container",
     "debootstrap": "debootstrap",
     "ip": "iproute2",
+    "bridge": "iproute2",
+    "ping": "iputils-ping",
     "iptables": "iptables",
     "ethtool": "ethtool",
     "ssh-keygen": "openssh-client",

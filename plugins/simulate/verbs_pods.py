@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from plugins.simulate import api
 from plugins.simulate.api import NoAnswerError
 from plugins.simulate.effects import Part
-from plugins.simulate.nodes import api_service, condition, pod_address, pod_at, pod_mtu
+from plugins.simulate.nodes import api_service, condition, pod_address, pod_mtu
 from plugins.simulate.overlay import master_of
 from plugins.simulate.verbs_cluster import name_seen
 from plugins.simulate.verbs_probe import TUNNEL_PORT
 from plugins.simulate.verbs_traffic import DRY_RUN
 from plugins.simulate.vocabulary import FreeVerb, Verb, needs
+from plugins.simulate.windows.traffic import end_at, reaches
 from plugins.steps import Status
 
 if TYPE_CHECKING:
@@ -86,13 +87,15 @@ def _ping(play: Play, address: str, count: str, *targets: str) -> Part:
     yield from _here(play, address)
     for target in targets:
         other, _, size = target.partition(":")
-        answered = _answers(play.host, pod_at(play.host, other), int(size))
+        answered = _answers(play.host, end_at(play.host, other), int(size))
         yield from play.fact(f"ping {target}", f"{count if answered else 0}/{count}")
     yield from play.report(Status.OK)
 
 
 def _answers(host: SimulatedHost, other: SimulatedHost | None, size: int) -> bool:
     """Whether a packet gets to the other's pod, and its answer back."""
+    if other is not None and other.state.windows is not None:
+        return reaches(host, other, size)
     if other is None or not other.well("ovnkube") or size > min(pod_mtu(host), pod_mtu(other)):
         return False
     return not any(end.blocked("udp", TUNNEL_PORT) for end in (host, other))

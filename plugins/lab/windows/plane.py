@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from plugins.errors import RunbookError
@@ -29,7 +30,7 @@ class RealPlane:
     """Services of one host; `folder` is for what their agents keep on this machine."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._pings = folder, ThreadPoolExecutor(max_workers=1, thread_name_prefix="pings")
         self._agents: dict[str, tuple[tuple[str, int], Agent, asyncio.Task[None]]] = {}
 
     async def follow(self, host: SimulatedHost) -> None:
@@ -97,6 +98,10 @@ class RealPlane:
             link.add_address(address)
         except RunbookError as error:
             raise ActFailedError(str(error)) from None
+
+    def ping(self, host: SimulatedHost, source: str, count: int, targets: Sequence[str]) -> Future[Mapping[str, int]]:  # noqa: ARG002
+        """Send real packets, without holding up the host."""
+        return self._pings.submit(link.ping, source, count, targets)
 
 
 def _fail(host: SimulatedHost, service: Service, why: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Protocol
 
 from plugins.simulate.api import NoAnswerError, ask, key_of, unit_of
 from plugins.simulate.windows.nodes import options_of, register_nodes
+from plugins.simulate.windows.traffic import TUNNELS, end_at, reaches
 from plugins.windows import ANNOTATED_MAC, ANNOTATED_SUBNET, HYBRID_OVERLAY, OVERLAY
 
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
 GATEWAY = "hybrid-overlay-cluster-subnets"
-TUNNELS = "hybrid-overlay-vxlan-port"
 
 
 class Plane(Protocol):
@@ -33,6 +35,9 @@ class Plane(Protocol):
 
     def add_address(self, host: SimulatedHost, address: str) -> None:
         """Give the host itself an address in the overlay's network."""
+
+    def ping(self, host: SimulatedHost, source: str, count: int, targets: Sequence[str]) -> Future[Mapping[str, int]]:
+        """Ping each of `targets` (ADDRESS:BYTES) `count` times from one of the host's addresses; the answers."""
 
 
 class SimulatedPlane:
@@ -83,3 +88,15 @@ class SimulatedPlane:
 
     def add_address(self, host: SimulatedHost, address: str) -> None:
         """The endpoint says it all."""
+
+    def ping(self, host: SimulatedHost, source: str, count: int, targets: Sequence[str]) -> Future[Mapping[str, int]]:  # noqa: ARG002
+        """All packets come through, or none."""
+        answers: Future[Mapping[str, int]] = Future()
+        answers.set_result({target: count if _answers(host, target) else 0 for target in targets})
+        return answers
+
+
+def _answers(host: SimulatedHost, target: str) -> bool:
+    address, _, size = target.partition(":")
+    other = end_at(host, address)
+    return other is not None and reaches(host, other, int(size))

@@ -11,6 +11,7 @@ from plugins.simulate.windows import (
     verbs_probe,
     verbs_services,
     verbs_system,
+    verbs_traffic,
 )
 
 VERBS: dict[str, Verb] = {
@@ -20,5 +21,6 @@ VERBS: dict[str, Verb] = {
     **verbs_system.VERBS,
     **verbs_overlay.VERBS,
     **verbs_probe.VERBS,
+    **verbs_traffic.VERBS,
     **facts.VERBS,
 }
