@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from plugins.lab.options import LabPaths
 from plugins.lab.processes import leader_of
 from plugins.lab.windows.disk import windows_fingerprint
 
+POWER_CYCLE = signal.SIGUSR1
+"""What a simulated Windows host takes for the loss of power, and its return."""
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 RESTLESS = (
     *("var/log", "run", "tmp", "var/tmp", "var/lib/systemd", "var/cache/ldconfig", "var/lib/sudo", "root/.cache"),
@@ -64,6 +67,26 @@ def run_inside(
         "--wd",
     ]
     return run([*enter, "env", "-i", *ENVIRONMENT, *command], text=text, timeout=timeout, check=check)
+
+
+def run_in_network(folder: Path, host: str, command: Sequence[str], *, check: bool = True) -> str:
+    """Run a command of this machine in a host's network namespace; what it printed.
+
+    Of a simulated Windows host that is all there is to run anything in. Raises as run_inside does.
+    """
+    state = HostFolder(LabPaths(folder).host(host)).read_run()
+    if not state.leader:
+        raise HostError(host, "enter", "the host is not running", "python -m runbooks.lab up")
+    return run(["nsenter", f"--target={state.leader}", "--net", *command], check=check).stdout
+
+
+def power_cycle(folder: Path, host: str) -> None:
+    """Take the power from a simulated Windows host, and give it back."""
+    home = HostFolder(LabPaths(folder).host(host))
+    spec = home.read_spec()
+    if spec is None or not spec.windows or not home.is_supervised():
+        raise HostError(host, "power cycle", "it is no simulated Windows host that runs")
+    os.kill(home.read_run().leader, POWER_CYCLE)
 
 
 @contextmanager

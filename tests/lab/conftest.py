@@ -39,22 +39,25 @@ def kubernetes_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kubernetes(tmp_path_factory: pytest.TempPathFactory, kubernetes_mirror: Path) -> Iterator[Cluster]:
-    """A master and two workers, bare, with all downloads pinned as the mirror has them."""
+    """A master, two workers and a simulated Windows host, bare, with all downloads pinned as the mirror has them."""
     folder = tmp_path_factory.mktemp("kubernetes")
-    with lab_of(folder, "labtest6", "10.156.0.0/24", overlay_only=False, mirror=kubernetes_mirror) as cluster:
+    with lab_of(
+        folder, "labtest6", "10.156.0.0/24", overlay_only=False, mirror=kubernetes_mirror, windows=1
+    ) as cluster:
         cluster.pin()
         yield cluster
 
 
 @contextmanager
 def lab_of(
-    folder: Path, bridge: str, network: str, *, overlay_only: bool, mirror: Path | None = None
+    folder: Path, bridge: str, network: str, *, overlay_only: bool, mirror: Path | None = None, windows: int = 0
 ) -> Iterator[Cluster]:
-    """Three bare hosts and their operator, for as long as the context lasts."""
+    """Three bare hosts, `windows` simulated ones more, and their operator, for as long as the context lasts."""
     options = LabOptions(
         folder=folder / "lab",
         inventory=folder / "inventory",
         workers=2,
+        windows=windows,
         overlay_only=overlay_only,
         bridge=bridge,
         network=IPv4Network(network),

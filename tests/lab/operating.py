@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from plugins.errors import RunbookError
-from plugins.lab import LabOptions, LabState, fingerprint, run_inside, up
+from plugins.lab import LabOptions, LabState, fingerprint, power_cycle, run_inside, up
+from plugins.lab.host import HostFolder
+from plugins.lab.options import LabPaths
+from plugins.lab.windows.disk import read_disk
 from plugins.overlay import AUTHORITY
 from plugins.settings import ROOT
+from plugins.simulate.state import HostState
 
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 LEFTOVERS = """
@@ -82,6 +86,16 @@ class Cluster:
     def hosts(self) -> tuple[str, ...]:
         """Names of the hosts, the master first."""
         return tuple(host.name for host in self.lab.hosts)
+
+    @property
+    def linux(self) -> tuple[str, ...]:
+        """Names of the hosts that run programs, the master first."""
+        return tuple(host.name for host in self.lab.hosts if not host.windows)
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Names of the simulated Windows hosts."""
+        return tuple(host.name for host in self.lab.hosts if host.windows)
 
     @property
     def state(self) -> Path:
@@ -153,8 +167,10 @@ class Cluster:
     def reboot(self) -> None:
         """Tell every host to reboot, and wait until each has."""
         before = self.boots()
-        for host in self.hosts:
+        for host in self.linux:
             self.shell(host, "systemctl reboot")
+        for host in self.windows:
+            power_cycle(self.lab.folder, host)
         self.until(
             lambda: all(boot not in ("", before[host]) for host, boot in self.boots().items()), "new boot of all"
         )
@@ -169,12 +185,16 @@ class Cluster:
     def boots(self) -> dict[str, str]:
         """Every host's boot id; empty while it is down."""
         found = {}
-        for host in self.hosts:
+        for host in self.linux:
             try:
                 found[host] = self.shell(host, BOOT)
             except RunbookError:
                 found[host] = ""
-        return found
+        return found | {host: self.windows_state(host).boot_id for host in self.windows}
+
+    def windows_state(self, host: str) -> HostState:
+        """All that a simulated Windows host is, as its disk has it."""
+        return read_disk(HostFolder(LabPaths(self.lab.folder).host(host)))
 
     def disks(self) -> dict[str, str]:
         """Every changed file of every host, with a hash; logs and /run aside."""
@@ -184,11 +204,11 @@ class Cluster:
 
     def leftovers(self) -> dict[str, str]:
         """What a traffic probe has left, by host."""
-        return {host: found for host in self.hosts if (found := self.shell(host, LEFTOVERS))}
+        return {host: found for host in self.linux if (found := self.shell(host, LEFTOVERS))}
 
     def authorities(self) -> set[str]:
         """Hashes of the CA certificates on the hosts."""
-        return {hashlib.sha256(self.shell(host, f"cat {AUTHORITY}").encode()).hexdigest() for host in self.hosts}
+        return {hashlib.sha256(self.shell(host, f"cat {AUTHORITY}").encode()).hexdigest() for host in self.linux}
 
     @contextmanager
     def other_inventory(self, change: Callable[[Path], None]) -> Iterator[Path]:

@@ -1,6 +1,7 @@
-"""Kubernetes on real hosts: a story in two lives of three bare machines, to be read, and run, from top to bottom.
+"""Kubernetes on real hosts: a story in two lives of four bare machines, to be read, and run, from top to bottom.
 
-Its programs come out of a mirror: with `KUBERNETES_MIRROR=FOLDER` real ones, else stand-ins, which are as strict and
+One of them is a simulated Windows host: what is said to it is understood and no Windows does it, but its node, its
+certificates and its packets are real. Programs come out of a mirror: with `KUBERNETES_MIRROR=FOLDER` real ones, else stand-ins, which are as strict and
 do less. What takes real ones is skipped without.
 """
 
@@ -15,6 +16,8 @@ from operating import Cluster
 
 from plugins.artifacts.pins import load_pins
 from plugins.kubernetes import SUPERUSER_CONFIG
+from plugins.lab import run_in_network
+from plugins.lab.windows.link import OVERLAY_NIC
 
 pytestmark = pytest.mark.lab
 
@@ -74,30 +77,35 @@ def test_bare_hosts_become_a_cluster(kubernetes: Cluster) -> None:
     assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"changed"}, 0), ran.text
     stages = ran.stages("master")
     assert {stages[each] for each in ("etcd", "control-plane", "access", "dns", "labels")} == {"changed"}, ran.text
-    for name in kubernetes.hosts:
+    for name in kubernetes.linux:
         stages = ran.stages(name)
         assert {stages[each] for each in ("artifacts", "runtime", "images", "kubelet", "ovnkube")} == {"changed"}
         assert {stages[each] for each in ("node-ready", "verify", "verify-node")} == {"ok"}, ran.text
+    stages = ran.stages("windows-1")
+    assert {stages[each] for each in ("features", "artifacts", "kubelet", "hybrid-overlay", "kube-proxy")} == {
+        "changed"
+    }
+    assert {stages["verify-windows"], ran.stages("master")["windows-ready"]} == {"ok"}, ran.text
     assert ready(kubernetes) == ready_now(kubernetes)
 
 
 def test_the_second_time_changes_nothing(kubernetes: Cluster) -> None:
     """All steps are ok, no service starts anew and not one file of a host is written; nor by a dry run or a verify."""
     before = disks(kubernetes)
-    started = {host: kubernetes.shell(host, STARTS) for host in kubernetes.hosts}
+    started = {host: kubernetes.shell(host, STARTS) for host in kubernetes.linux}
     ran = kubernetes.run("bootstrap")
     assert (ran.status, set(ran.hosts.values()), ran.count("changed")) == (0, {"ok"}, 0), ran.text
     dry = kubernetes.run("bootstrap", "--dry-run")
     assert (dry.status, set(dry.hosts.values()), dry.count("would-change")) == (0, {"ok"}, 0), dry.text
     seen = kubernetes.run("verify")
     assert (seen.status, set(seen.hosts.values()), seen.count("failed")) == (0, {"ok"}, 0), seen.text
-    assert {host: kubernetes.shell(host, STARTS) for host in kubernetes.hosts} == started
+    assert {host: kubernetes.shell(host, STARTS) for host in kubernetes.linux} == started
     assert disks(kubernetes) == before
 
 
 def test_what_opens_the_cluster_is_for_root_alone(kubernetes: Cluster) -> None:
     """Keys, kubeconfigs and ovnkube's configuration; and no process shows the token that it has from there."""
-    for host in kubernetes.hosts:
+    for host in kubernetes.linux:
         modes = kubernetes.shell(host, f"stat -c '%a' {PRIVATE}").splitlines()
         assert len(modes) >= 5, modes
         assert set(modes) == {"600"}
@@ -120,14 +128,20 @@ def test_secrets_are_encrypted_in_etcd(kubernetes: Cluster) -> None:
 
 @real
 def test_pods_reach_each_other_and_services(kubernetes: Cluster) -> None:
-    """A pod on every node has its packets answered by every other, the API and the DNS; and then all are gone."""
+    """A pod on every node has its packets answered by every other, the API and the DNS; and then all are gone.
+
+    The Windows host's end is its source VIP: real packets go to it and from it, over VXLAN.
+    """
     ran = kubernetes.run("verify", "--traffic")
     assert (ran.status, set(ran.hosts.values()), ran.count("failed")) == (0, {"ok"}, 0), ran.text
     for name in kubernetes.hosts:
         steps = ran.steps(name, "pod-traffic")
+        peers = {step for step in steps if step.startswith("check pod traffic to ")}
+        assert peers == {f"check pod traffic to {other}" for other in kubernetes.hosts if other != name}, ran.text
+        assert {steps[peer]["message"].split(";")[0] for peer in peers} == {"seen small 3/3, 1400 bytes 3/3"}
+    for name in kubernetes.linux:
+        steps = ran.steps(name, "pod-traffic")
         assert {steps[f"check {each}"]["status"] for each in ("service-api", "service-dns")} == {"ok"}, ran.text
-        peers = [step for step in steps if step.startswith("check pod traffic to ")]
-        assert len(peers) == len(kubernetes.hosts) - 1, ran.text
     left = " ".join(kubernetes.leftovers().values())
     assert "ovn-runbooks-probe" not in left
     assert "ovnrbprobe" not in left
@@ -142,6 +156,17 @@ def test_a_worker_that_is_broken_is_named(kubernetes: Cluster) -> None:
     assert "ovnkube inactive" in ran.text
     mended = kubernetes.run("bootstrap")
     assert (mended.status, mended.host("linux-1"), mended.host("linux-2")) == (0, "ok", "changed"), mended.text
+
+
+def test_a_windows_host_that_is_broken_is_named(kubernetes: Cluster) -> None:
+    """Its tunnels' device is gone, and the source VIP with it: a verify says so of that host alone; a bootstrap mends it."""
+    run_in_network(kubernetes.lab.folder, "windows-1", ["ip", "link", "delete", OVERLAY_NIC])
+    ran = kubernetes.run("verify")
+    others = {ran.host(name) for name in kubernetes.linux}
+    assert (ran.status, others, ran.host("windows-1")) == (1, {"ok"}, "failed"), ran.text
+    assert "on no NIC of the host" in ran.text
+    mended = kubernetes.run("bootstrap")
+    assert (mended.status, mended.host("linux-1"), mended.host("windows-1")) == (0, "ok", "changed"), mended.text
 
 
 def test_a_killed_run_is_taken_up_again(kubernetes: Cluster) -> None:

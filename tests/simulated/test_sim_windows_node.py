@@ -187,6 +187,50 @@ def test_a_kubelet_that_the_api_does_not_reach_fails_verify(simulated: Simulate,
     assert "runbooks.task protection" in said
 
 
+def traffic(hosts: Simulated, tmp_path: Path, *words: str, expect: int = 0) -> dict[tuple[str, str], str]:
+    """Verify with packets; what each host said of each other, by both names."""
+    file = tmp_path / "traffic.json"
+    done = hosts.command("runbooks.verify", "--traffic", *words, "--report", str(file))
+    assert done.returncode == expect, done.stdout + done.stderr
+    found = {}
+    for name, host in json.loads(file.read_text())["hosts"].items():
+        steps = next(stage["steps"] for stage in host["stages"] if stage["name"] == "pod-traffic")
+        for step in steps:
+            if step["name"].startswith("check pod traffic to "):
+                found[name, step["name"].removeprefix("check pod traffic to ")] = step["message"]
+    return found
+
+
+def test_packets_between_windows_hosts_and_pods(simulated: Simulate, tmp_path: Path) -> None:
+    """Both ways, from every node, in small and full size; and nothing of it is left."""
+    hosts = simulated(count=2, windows=2)
+    bootstrap(hosts, tmp_path, *MIRROR)
+    before = {name: lasting(hosts.state(name)) for name in ("master-1", "windows-1")}
+    seen = traffic(hosts, tmp_path)
+    names = ("master-1", "linux-1", "windows-1", "windows-2")
+    assert set(seen) == {(one, other) for one in names for other in names if one != other}
+    assert {message.split(";")[0] for message in seen.values()} == {
+        "seen small 3/3, 1400 bytes 3/3",
+        "seen small 3/3, 1450 bytes 3/3",
+    }
+    assert seen["windows-1", "windows-2"].startswith("seen small 3/3, 1450 bytes 3/3")
+    assert traffic(hosts, tmp_path, "--dry-run") == {}
+    assert {name: lasting(hosts.state(name)) for name in before} == before
+
+
+def test_a_firewall_around_a_windows_host_is_named(simulated: Simulate, tmp_path: Path) -> None:
+    """Without VXLAN it fails at all others and they at it, with the port to let through; the rest is fine."""
+    hosts = simulated(count=2, windows=1)
+    bootstrap(hosts, tmp_path, *MIRROR)
+    hosts.add_fault("windows-1:firewall:port=udp/4789")
+    for pair, message in traffic(hosts, tmp_path, expect=1).items():
+        if "windows-1" in pair:
+            assert message.startswith("seen small 0/3, 1400 bytes 0/3"), pair
+            assert "let UDP 4789 through" in message
+        else:
+            assert message.startswith("seen small 3/3"), pair
+
+
 def test_a_kube_proxy_that_is_not_well_fails_its_stage(simulated: Simulate, tmp_path: Path) -> None:
     """Windows calls it running all the same, so what counts is its own word; the next run ends well."""
     hosts = simulated(count=1, windows=1, faults=("windows-1:unhealthy:service=kube-proxy,output=no source VIP",))

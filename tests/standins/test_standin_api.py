@@ -15,6 +15,7 @@ from standin.api import Api, answer
 from standin.client import ApiError, Client
 from standin.control import count_pods
 from standin.names import Names
+from standin.ovnkube import hand_out
 
 ADMIN = User("admin", frozenset({"system:masters"}))
 NODE = User("system:node:a", frozenset({"system:nodes"}))
@@ -72,6 +73,68 @@ def test_a_node_sees_itself_and_gives_itself_no_role(api: Api) -> None:
     labels = {"metadata": {"labels": {"node-role.kubernetes.io/worker": ""}}}
     assert "not allowed to modify labels" in refused(api, 403, NODE, "PATCH", "/api/v1/nodes/a", labels)
     assert apply(api, "/api/v1/nodes/a", labels)["metadata"]["labels"] == labels["metadata"]["labels"]
+
+
+def test_a_node_makes_its_object_and_keeps_its_lease(api: Api) -> None:
+    """Made once, told about in parts by type, renewed as a whole; another node's are not for it."""
+    node = {"metadata": {"name": "a"}, "spec": {"taints": [{"key": "os", "effect": "NoSchedule"}]}}
+    answer(api, NODE, "POST", "/api/v1/nodes", {}, node)
+    assert "already exists" in refused(api, 409, NODE, "POST", "/api/v1/nodes", node)
+    refused(api, 403, NODE, "POST", "/api/v1/nodes", {"metadata": {"name": "b"}})
+    refused(api, 403, NODE, "MERGE", "/api/v1/nodes/a", {"spec": {"taints": []}})
+    apply(
+        api, "/api/v1/nodes/a/status", {"status": {"conditions": [{"type": "NetworkUnavailable", "status": "False"}]}}
+    )
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    merged = answer(api, NODE, "MERGE", "/api/v1/nodes/a/status", {}, ready)
+    assert [each["type"] for each in merged["status"]["conditions"]] == ["NetworkUnavailable", "Ready"]
+    assert merged["spec"] == node["spec"]
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    refused(api, 404, NODE, "PUT", f"{leases}/a", {"spec": {}})
+    made = answer(api, NODE, "POST", leases, {}, {"metadata": {"name": "a"}, "spec": {"holderIdentity": "a"}})
+    renewed = answer(
+        api, NODE, "PUT", f"{leases}/a", {}, {**made, "spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}
+    )
+    assert renewed["spec"] == {"renewTime": "2026-01-01T00:00:00.000000Z"}
+    assert renewed["metadata"]["uid"] == made["metadata"]["uid"]
+    refused(api, 403, NODE, "PUT", f"{leases}/b", {"spec": {}})
+    refused(api, 403, NODE, "POST", leases.replace("kube-node-lease", "default"), {"metadata": {"name": "a"}})
+    assert "field not declared" in refused(api, 500, NODE, "PUT", f"{leases}/a", {"spec": {"nosuch": 1}})
+
+
+def test_hybrid_subnets_are_for_nodes_of_windows() -> None:
+    """Each Linux node gets a subnet of the pods' network, each other one of the hybrid network; nobody another's."""
+    asked = Asked({"l": "linux", "w": "windows", "x": "windows"})
+    found = {"cluster-subnets": "10.244.0.0/16/24", "hybrid-overlay-cluster-subnets": "10.245.0.0/16/24"}
+    found |= {"no-hostsubnet-nodes": "kubernetes.io/os=windows", "enable-hybrid-overlay": "true"}
+    for _ in range(2):
+        hand_out(asked, found)
+    subnet = "k8s.ovn.org/hybrid-overlay-node-subnet"
+    assert asked.annotations == {
+        "l": {"k8s.ovn.org/node-subnets": '{"default": ["10.244.0.0/24"]}'},
+        "w": {subnet: "10.245.0.0/24"},
+        "x": {subnet: "10.245.1.0/24"},
+    }
+
+
+class Asked:
+    """An API that has nodes, by name and system, and takes annotations."""
+
+    def __init__(self, nodes: dict[str, str]) -> None:
+        self.nodes = nodes
+        self.annotations: dict[str, dict[str, str]] = {name: {} for name in nodes}
+
+    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """List, or annotate."""
+        if method == "GET":
+            named = self.annotations.items()
+            metadata = [
+                {"name": name, "labels": {"kubernetes.io/os": self.nodes[name]}, "annotations": have}
+                for name, have in named
+            ]
+            return {"items": [{"metadata": each} for each in metadata]}
+        self.annotations[path.split("/")[4]] |= body["metadata"]["annotations"]
+        return {}
 
 
 @pytest.mark.parametrize(

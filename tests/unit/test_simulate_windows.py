@@ -227,6 +227,8 @@ def test_a_feature_waits_for_a_reboot_with_proof(run: Run, hosts: MemoryHosts) -
         ("archive C:\\none.tgz aa C:\\k a", "the change failed"),
         ("service_defined a C:\\a.exe none\nservice a running", "the change failed"),
         ("host_endpoint a b '10.0.0.2'", "Get-HnsEndpoint is not installed"),
+        ("traffic_endpoint VIPEndpoint", "Get-HnsEndpoint is not installed"),
+        ("endpoint_ping '10.0.0.2' '3' '10.0.0.3:84'", "no NIC of the host has 10.0.0.2"),
         (
             "healthy kube-proxy http://127.0.0.1:10256/healthz '9' C:\\x.log",
             f"http://127.0.0.1:10256/healthz says: {REFUSED.format(10256)}; after 9 s",

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from plugins.checks.model import Grade
-from plugins.traffic import AROUND, Node, judge, peers, probe_network
+from plugins.traffic import AROUND, GENEVE, Node, Peer, judge, peers, probe_network
 
 PODS, SERVICES = IPv4Network("10.244.0.0/16"), IPv4Network("10.100.0.0/16")
 UNDERLAY = int(IPv4Address("10.142.0.2"))
@@ -100,6 +100,17 @@ def test_what_to_do_depends_on_what_is_missing(small: str, large: str, todo: str
     assert f"small {small}, 1442 bytes {large}" in check.step().message
     assert todo in check.todo
     assert "linux-1 (10.142.0.2) and linux-2 (10.142.0.3)" in check.todo
+
+
+def test_tunnels_of_windows_hosts_have_a_port_of_their_own() -> None:
+    """What to let through is what lies between the two."""
+    linux, windows = (
+        Peer(name, IPv4Address(f"10.24{last}.0.2"), IPv4Address(f"10.142.0.{last}"), tunnels)
+        for name, last, tunnels in (("linux-1", 4, GENEVE), ("windows-1", 5, "UDP 9898"))
+    )
+    for me, peer in ((linux, windows), (windows, linux)):
+        facts = {f"ping {peer.address}:{size}": "0/3" for size in (84, 1400)}
+        assert "let UDP 9898 through" in judge(me, peer, 1400, facts, "pod traffic").todo
 
 
 def test_an_answer_that_is_missing_is_a_failure() -> None:

@@ -18,8 +18,8 @@ PORT = 10250
 
 
 @asynccontextmanager
-async def serve_health(pair: Pair, clients: str) -> AsyncIterator[None]:
-    """Serve on all addresses of the host for as long as the context lasts; `clients` is the authority's PEM."""
+async def serve_health(address: str, pair: Pair, clients: str) -> AsyncIterator[None]:
+    """Serve at the node's address for as long as the context lasts; `clients` is the authority's PEM."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(cadata=clients)
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -28,7 +28,7 @@ async def serve_health(pair: Pair, clients: str) -> AsyncIterator[None]:
         file.touch(0o600)
         file.write_text(f"{pair.key}\n{pair.certificate}")
         context.load_cert_chain(file)
-    server = await asyncio.start_server(_answer, "0.0.0.0", PORT, ssl=context)  # noqa: S104 -- as the real one
+    server = await asyncio.start_server(_answer, address, PORT, ssl=context)
     try:
         yield
     finally:

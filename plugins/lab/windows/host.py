@@ -16,6 +16,7 @@ from cryptography import x509
 
 from plugins.errors import RunbookError
 from plugins.lab.host import HostFolder, write_private
+from plugins.lab.inside import POWER_CYCLE
 from plugins.lab.options import ADMINISTRATOR, LabPaths
 from plugins.lab.supervisor import REBOOT
 from plugins.lab.windows.disk import disk_text, read_disk
@@ -28,8 +29,6 @@ from plugins.simulate.winrm_auth import Users
 from plugins.simulate.winrm_doors import WinrmDoors
 from plugins.simulate.world import World
 
-POWER_CYCLE = signal.SIGUSR1
-"""Takes the power away, and gives it back."""
 SAVE_SECONDS = 0.25
 PATIENCE = 600.0
 """Seconds; a step waits as long as its script says: what it waits for is real."""

@@ -47,7 +47,7 @@ class Kubelet(Agent):
     async def serve(self, api: Api) -> None:
         """Post the node's state when it changes, and at each beat."""
         beat = 0.0
-        async with serve_health(self._served, self._clients):
+        async with serve_health(self._address, self._served, self._clients):
             while True:
                 lacks = why_not_ready(self.host)
                 if lacks != self._posted or monotonic() - beat >= BEAT_SECONDS or self.why:

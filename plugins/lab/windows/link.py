@@ -63,6 +63,8 @@ def make_overlay(port: int, mac: str) -> None:
         tunnel = ["type", "vxlan", "id", str(VNI), "dstport", str(port), "dev", NIC, "nolearning"]
         run(["ip", "link", "add", OVERLAY_NIC, "address", mac, "mtu", str(MTU), *tunnel])
         run(["ip", "link", "set", OVERLAY_NIC, "up"])
+        # Ways go with the device that they lead through.
+        _held.clear()
 
 
 def keep_ways(wanted: frozenset[Way]) -> None:

@@ -67,10 +67,13 @@ def allowed(store: Store, user: User, wish: Wish) -> bool:
         return True
     if "system:nodes" in user.groups:
         # A node sees no other node; what a service is all of them may know.
-        own = wish.kind.plural == "nodes" and user.name == f"system:node:{wish.name}"
+        lease = wish.kind.plural == "leases" and wish.namespace == "kube-node-lease"
+        own = (wish.kind.plural == "nodes" or lease) and user.name == f"system:node:{wish.name}"
         return own or (wish.verb in READ and wish.kind.plural == "services")
     if user.name == "system:kube-controller-manager":
         return wish.verb in READ or wish.kind.plural in ("secrets", "deployments")
+    if user.name == "system:kube-proxy":
+        return wish.verb in READ and wish.kind.plural in ("services", "endpointslices", "nodes")
     if user.name == "system:kube-scheduler":
         return wish.verb in READ and wish.kind.plural in ("nodes", "pods")
     return any(_covers(rule, wish) for rule in _rules(store, user, wish.namespace))

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import time
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from standin.store import Store
 OBJECTS = Path("/var/lib/kube-apiserver-standin/objects.json")
 HEALTH = ("/livez", "/readyz", "/healthz")
 JSON = "application/json"
+APPLY, STRATEGIC = "application/apply-patch+yaml", "application/strategic-merge-patch+json"
+WRITES = ("PATCH", "MERGE", "POST", "PUT")
 LABEL = re.compile("[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -83,15 +86,27 @@ class Api:
 
 
 class Rest(Handler):
-    """Objects for who may have them: GET, PATCH (server-side apply) and DELETE."""
+    """Objects for who may have them: GET, POST, PUT, PATCH (server-side apply, or strategic) and DELETE."""
 
     def do_GET(self) -> None:  # noqa: N802 -- the names in the standard library
         """An object, a list of them, health or the version."""
         self._handle("GET")
 
     def do_PATCH(self) -> None:  # noqa: N802
-        """Apply an object."""
-        self._handle("PATCH")
+        """Apply an object, or merge a part of one."""
+        kind = self.headers.get("Content-Type", APPLY)
+        if kind in (APPLY, STRATEGIC):
+            self._handle("PATCH" if kind == APPLY else "MERGE")
+        else:
+            self.answer(415, f"the body of the request was in an unknown format: {kind}")
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Make an object."""
+        self._handle("POST")
+
+    def do_PUT(self) -> None:  # noqa: N802
+        """Put an object in place of one that is there."""
+        self._handle("PUT")
 
     def do_DELETE(self) -> None:  # noqa: N802
         """Delete an object."""
@@ -130,10 +145,15 @@ def answer(
     if found is None:
         raise ApiError(404, "the server could not find the requested resource")
     kind, namespace, name = found
+    if method == "POST":
+        if name:
+            raise ApiError(405, "the server does not allow this method on the requested resource")
+        name = str(body.get("metadata", {}).get("name", ""))
     place = kind.path(namespace, name)
     item = api.store.get(place) if name else None
     # To apply what is not there yet is to create it, too.
-    verbs = {"GET": ["get" if name else "list"], "DELETE": ["delete"]}
+    verbs = {"GET": ["get" if name else "list"], "DELETE": ["delete"], "POST": ["create"]}
+    verbs |= {"PUT": ["update"], "MERGE": ["patch"]}
     for verb in verbs.get(method, ["patch"] if item else ["patch", "create"]):
         wish = access.Wish(verb, kind, namespace, name, "status" if path.endswith("/status") else "")
         if not access.allowed(api.store, user, wish):
@@ -141,19 +161,48 @@ def answer(
             raise ApiError(403, f'{what} is forbidden: User "{user.name}" {wish}')
     if method == "GET" and not name:
         return {"apiVersion": "v1", "kind": "List", "items": api.store.under(kind.plural, kind.group, namespace)}
-    if method == "PATCH":
-        if namespace and api.store.get(f"/api/v1/namespaces/{namespace}") is None:
-            raise ApiError(404, f'namespaces "{namespace}" not found')
+    if method in WRITES:
         where = {"namespace": namespace} if namespace else {}
         body = {"apiVersion": kind.group, "kind": kind.name, **body}
         body["metadata"] = {**body.get("metadata", {}), "name": name, **where}
-        check_wanted(api, user, kind, place, body)
-        return api.store.apply(place, body, query.get("fieldManager", ""), dry_run=query.get("dryRun") == "All")
+        return write(api, user, Write(method, kind, place, item, body, query))
     if item is None:
         raise ApiError(404, f'{kind.plural} "{name}" not found')
     if method == "DELETE":
         api.store.delete(place)
     return item
+
+
+@dataclass(frozen=True)
+class Write:
+    """What is to be written where: `item` is what is there, `body` what is wanted."""
+
+    method: str
+    kind: Kind
+    place: str
+    item: dict[str, Any] | None
+    body: dict[str, Any]
+    query: dict[str, str]
+
+
+def write(api: Api, user: access.User, wanted: Write) -> dict[str, Any]:
+    """Write an object, if the real server would; the object. Raises ApiError."""
+    kind, place, item, body = wanted.kind, wanted.place, wanted.item, wanted.body
+    name, namespace = body["metadata"]["name"], body["metadata"].get("namespace", "")
+    if namespace and api.store.get(f"/api/v1/namespaces/{namespace}") is None:
+        raise ApiError(404, f'namespaces "{namespace}" not found')
+    if wanted.method in ("MERGE", "PUT") and item is None:
+        raise ApiError(404, f'{kind.plural} "{name}" not found')
+    if wanted.method == "POST" and item is not None:
+        raise ApiError(409, f'{kind.plural} "{name}" already exists')
+    check_wanted(api, user, kind, place, body)
+    check_taints(user, kind, item, body)
+    if wanted.method == "MERGE":
+        return api.store.patch(place, body)
+    if wanted.method in ("POST", "PUT"):
+        return api.store.put(place, body)
+    dry_run = wanted.query.get("dryRun") == "All"
+    return api.store.apply(place, body, wanted.query.get("fieldManager", ""), dry_run=dry_run)
 
 
 def check_wanted(api: Api, user: access.User, kind: Kind, place: str, body: dict[str, Any]) -> None:
@@ -177,3 +226,12 @@ def check_wanted(api: Api, user: access.User, kind: Kind, place: str, body: dict
         conditions = body.get("status", {}).get("conditions", ())
         if any((each["type"], each["status"]) == ("Ready", "True") for each in conditions):
             api.check_kubelet(body)
+
+
+def check_taints(user: access.User, kind: Kind, item: dict[str, Any] | None, body: dict[str, Any]) -> None:
+    """Raise ApiError for a node that changes its taints once it is there, as NodeRestriction has it."""
+    if item is None or kind.plural != "nodes" or "system:nodes" not in user.groups:
+        return
+    wanted = body.get("spec", {}).get("taints")
+    if wanted is not None and wanted != item.get("spec", {}).get("taints", []):
+        raise ApiError(403, f'nodes "{item["metadata"]["name"]}" is forbidden: is not allowed to modify taints')

@@ -37,6 +37,7 @@ KINDS = (
     Kind("apps/v1", "Deployment", "deployments"),
     Kind("apps/v1", "DaemonSet", "daemonsets"),
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind("coordination.k8s.io/v1", "Lease", "leases"),
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     Kind(ROLES, "ClusterRole", "clusterroles", namespaced=False),

@@ -11,10 +11,10 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from standin import certificates, documents, flags
 from standin.client import ApiError, Client
@@ -23,6 +23,9 @@ from standin.refusal import Refusal
 
 CONFIGURATION = Path("/etc/cni/net.d/10-ovn-kubernetes.conf")
 SUBNETS = "k8s.ovn.org/node-subnets"
+HYBRID_SUBNET = "k8s.ovn.org/hybrid-overlay-node-subnet"
+HYBRID_GATEWAY = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-ip"
+HYBRID_MAC = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac"
 DATABASE = {"address", "client-privkey", "client-cert", "client-cacert", "cert-common-name"}
 SECTIONS = {
     "kubernetes": {"apiserver", "cacert", "token", "service-cidrs", "kubeconfig", "no-hostsubnet-nodes"},
@@ -102,22 +105,34 @@ def _vsctl(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
 
 
-def hand_out(client: Client, networks: str) -> None:
-    """Give each node that has none a subnet of the pods' network."""
-    network, _, length = networks.rpartition("/")
+def hand_out(client: Client, found: dict[str, str]) -> None:
+    """Give each node that has none a subnet of the pods' network; others' nodes get theirs of the hybrid network."""
+    label, _, value = found.get("no-hostsubnet-nodes", "").partition("=")
     nodes = client.ask("GET", of_word("nodes").path(""))["items"]
-    taken = {each["metadata"].get("annotations", {}).get(SUBNETS, "") for each in nodes}
+    others = [each for each in nodes if label and each["metadata"].get("labels", {}).get(label) == value]
+    own = [each for each in nodes if each not in others]
+    _give(client, own, SUBNETS, found["cluster-subnets"], lambda subnet: json.dumps({"default": [subnet]}))
+    if "enable-hybrid-overlay" in found:
+        _give(client, others, HYBRID_SUBNET, found["hybrid-overlay-cluster-subnets"], str)
+
+
+def _give(client: Client, nodes: list[Any], mark: str, networks: str, written: Callable[[str], str]) -> None:
+    """Mark each node that has none with a subnet that no other has."""
+    network, _, length = networks.rpartition("/")
+    taken = {each["metadata"].get("annotations", {}).get(mark, "") for each in nodes}
     for node in nodes:
-        if SUBNETS in node["metadata"].get("annotations", {}):
-            continue
-        for subnet in ip_network(network).subnets(new_prefix=int(length)):
-            mark = json.dumps({"default": [str(subnet)]})
-            if mark not in taken:
-                taken.add(mark)
-                place = of_word("nodes").path("", node["metadata"]["name"])
-                wanted = {"metadata": {"annotations": {SUBNETS: mark}}}
-                client.ask("PATCH", f"{place}/status?fieldManager=ovnkube", wanted)
-                break
+        if mark not in node["metadata"].get("annotations", {}):
+            subnets = ip_network(network).subnets(new_prefix=int(length))
+            subnet = next(each for each in map(written, map(str, subnets)) if each not in taken)
+            taken.add(subnet)
+            _annotate(client, node["metadata"]["name"], mark, subnet)
+
+
+def _annotate(client: Client, name: str, mark: str, text: str) -> None:
+    place = of_word("nodes").path("", name)
+    wanted = {"metadata": {"annotations": {mark: text}}}
+    # A manager for each: what one no longer names would go.
+    client.ask("PATCH", f"{place}/status?fieldManager=ovnkube-{mark.rpartition('/')[2]}", wanted)
 
 
 def watch(client: Client) -> None:
@@ -150,8 +165,8 @@ def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
     while True:
         try:
             if "init-master" in found:
-                hand_out(client, found["cluster-subnets"])
-            join(client, name)
+                hand_out(client, found)
+            join(client, name, hybrid="enable-hybrid-overlay" in found)
         except ApiError as error:
             if error.status in (401, 403):
                 raise Refusal(str(error)) from None
@@ -159,8 +174,8 @@ def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
         time.sleep(0.5)
 
 
-def join(client: Client, name: str, file: Path = CONFIGURATION) -> None:
-    """Write the plugin's configuration once the node has its subnet."""
+def join(client: Client, name: str, file: Path = CONFIGURATION, *, hybrid: bool = False) -> None:
+    """Write the plugin's configuration once the node has its subnet, and say where Windows hosts' tunnels lead to."""
     annotations = client.ask("GET", of_word("node").path("", name))["metadata"].get("annotations", {})
     if SUBNETS in annotations:
         content = {
@@ -171,3 +186,7 @@ def join(client: Client, name: str, file: Path = CONFIGURATION) -> None:
             "dns": {},
         }
         documents.write_if_other(file, json.dumps(content), 0o600)
+    if hybrid and SUBNETS in annotations and HYBRID_MAC not in annotations:
+        gateway = ip_network(json.loads(annotations[SUBNETS])["default"][0])[3]
+        _annotate(client, name, HYBRID_GATEWAY, str(gateway))
+        _annotate(client, name, HYBRID_MAC, ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *gateway.packed)))

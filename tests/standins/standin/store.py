@@ -62,6 +62,23 @@ class Store:
                 self._write()
             return copy.deepcopy(live)
 
+    def put(self, path: str, item: Object) -> Object:
+        """Make an object, or put it in place of the one that is there."""
+        with self.lock:
+            before = self.objects.get(path, {}).get("metadata", {})
+            made = {"uid": str(uuid.uuid4()), "creationTimestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+            kept = {key: before.get(key, value) for key, value in made.items()}
+            self.objects[path] = {**copy.deepcopy(item), "metadata": {**item["metadata"], **kept}}
+            self._write()
+            return copy.deepcopy(self.objects[path])
+
+    def patch(self, path: str, wanted: Object) -> Object:
+        """Merge a strategic patch into an object: lists whose entries have a type are merged by it."""
+        with self.lock:
+            _merge_by_type(self.objects[path], wanted)
+            self._write()
+            return copy.deepcopy(self.objects[path])
+
     def delete(self, path: str) -> bool:
         """Forget an object, and what is in it if it is a namespace; whether there was one."""
         with self.lock:
@@ -93,3 +110,14 @@ def _remove(live: Object, before: Object, wanted: Object) -> None:
             live.pop(key, None)
         elif isinstance(value, dict) and isinstance(live.get(key), dict) and isinstance(wanted[key], dict):
             _remove(live[key], value, wanted[key])
+
+
+def _merge_by_type(live: Object, wanted: Object) -> None:
+    for key, value in wanted.items():
+        if isinstance(value, dict) and isinstance(live.get(key), dict):
+            _merge_by_type(live[key], value)
+        elif isinstance(value, list) and all(isinstance(each, dict) and "type" in each for each in value):
+            kinds = {each["type"] for each in value}
+            live[key] = [each for each in live.get(key, []) if each["type"] not in kinds] + copy.deepcopy(value)
+        else:
+            live[key] = copy.deepcopy(value)
