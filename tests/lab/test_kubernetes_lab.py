@@ -1,8 +1,8 @@
 """Kubernetes on real hosts: a story in two lives of four bare machines, to be read, and run, from top to bottom.
 
 One of them is a simulated Windows host: what is said to it is understood and no Windows does it, but its node, its
-certificates and its packets are real. Programs come out of a mirror: with `KUBERNETES_MIRROR=FOLDER` real ones, else stand-ins, which are as strict and
-do less. What takes real ones is skipped without.
+certificates and its packets are real. The programs come out of a mirror: with `KUBERNETES_MIRROR=FOLDER` real ones,
+else stand-ins, which are as strict and do less. What takes real ones is skipped without.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def test_a_worker_that_is_broken_is_named(kubernetes: Cluster) -> None:
 
 
 def test_a_windows_host_that_is_broken_is_named(kubernetes: Cluster) -> None:
-    """Its tunnels' device is gone, and the source VIP with it: a verify says so of that host alone; a bootstrap mends it."""
+    """Its tunnels' device is gone, and the source VIP with it: a verify says so of it alone; a bootstrap mends it."""
     run_in_network(kubernetes.lab.folder, "windows-1", ["ip", "link", "delete", OVERLAY_NIC])
     ran = kubernetes.run("verify")
     others = {ran.host(name) for name in kubernetes.linux}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from pathlib import Path
 
 from plugins.errors import RunbookError
 from plugins.lab.commands import run
@@ -40,7 +40,7 @@ _held: set[Way] = set()
 def set_up_nic(address: str, gateway: str) -> None:
     """Await the cable, and give the NIC its address (ADDRESS/PREFIX) and the way out. Raises RunbookError."""
     until = time.monotonic() + NIC_SECONDS
-    while not Path("/sys/class/net", NIC).exists():
+    while not _exists(NIC):
         if time.monotonic() > until:
             raise RunbookError(f"no {NIC} within {NIC_SECONDS} s")
         time.sleep(0.02)
@@ -52,6 +52,11 @@ def set_up_nic(address: str, gateway: str) -> None:
     run(["ethtool", "--offload", NIC, "tx", "off"], check=False)
 
 
+def _exists(nic: str) -> bool:
+    """Whether this network namespace has a NIC; /sys would tell of the machine's."""
+    return nic in {name for _, name in socket.if_nameindex()}
+
+
 def gateway_mac(subnet: str) -> str:
     """The MAC address of a subnet's gateway: the same after each boot, under the prefix of Microsoft's switches."""
     return ":".join(f"{byte:02x}" for byte in (0x00, 0x15, 0x5D, *IPv4Network(subnet).network_address.packed[1:]))
@@ -59,7 +64,7 @@ def gateway_mac(subnet: str) -> str:
 
 def make_overlay(port: int, mac: str) -> None:
     """Have the tunnels' device; nothing is learned, as with OVN. Raises RunbookError."""
-    if not Path("/sys/class/net", OVERLAY_NIC).exists():
+    if not _exists(OVERLAY_NIC):
         tunnel = ["type", "vxlan", "id", str(VNI), "dstport", str(port), "dev", NIC, "nolearning"]
         run(["ip", "link", "add", OVERLAY_NIC, "address", mac, "mtu", str(MTU), *tunnel])
         run(["ip", "link", "set", OVERLAY_NIC, "up"])
