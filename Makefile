@@ -13,7 +13,7 @@ $(VENV)/.installed: requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-demo: $(VENV)/.installed ## make three lab hosts and bootstrap them (without root: simulated hosts)
+demo: $(VENV)/.installed ## make four lab hosts of all three roles and bootstrap them (without root: simulated hosts)
 	@PYTHON=$(BIN)/python ./demo.sh
 
 test: lint unit ## every check and test; the lab tests run where there is root

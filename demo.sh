@@ -4,7 +4,8 @@
 set -eu
 python=${PYTHON:-python3}
 mirror=${MIRROR:-${KUBERNETES_MIRROR:-}}
-if "$python" -m runbooks.lab up --with-kubernetes; then
+windows=1
+if "$python" -m runbooks.lab up --with-kubernetes --windows 1; then
     echo
     if ! "$python" -m runbooks.artifacts lock -i inventory/lab ${mirror:+--mirror "$mirror"}; then
         echo
@@ -12,10 +13,16 @@ if "$python" -m runbooks.lab up --with-kubernetes; then
         echo "With a mirror of them it makes the whole cluster: make demo MIRROR=URL_OR_DIR (docs/artifacts.md)"
         echo
         mirror=
-        "$python" -m runbooks.lab up --overlay-only
+        windows=
+        "$python" -m runbooks.lab up --overlay-only --windows 0
     fi
     "$python" -m runbooks.bootstrap -i inventory/lab ${mirror:+--mirror "$mirror"} "$@"
     "$python" -m runbooks.verify -i inventory/lab --traffic
+    if [ -n "$windows" ]; then
+        echo
+        echo "windows-1 is simulated: no PowerShell and no Windows has run. What is real of it are its node, its certificates"
+        echo "and the packets between it and the Linux hosts' pods (docs/lab.md)."
+    fi
     again="$python -m runbooks.bootstrap -i inventory/lab${mirror:+ --mirror $mirror}"
     echo
     echo "The hosts are still up. Run it again and nothing changes: $again"

@@ -96,7 +96,7 @@ def test_the_runbooks_reach_it(cluster: Cluster) -> None:
 def test_a_boot_keeps_the_disk_and_nothing_else(cluster: Cluster) -> None:
     """Without power, files and settings stay; the boot is another one, and devices of the network are gone."""
     folder, before = cluster.lab.folder, cluster.windows_state("windows-1")
-    run_in_network(folder, "windows-1", ["ip", "link", "add", "mark", "type", "dummy"])
+    run_in_network(folder, "windows-1", ["ip", "link", "add", "mark", "type", "veth", "peer", "name", "mark-2"])
     look, boots = fingerprint(folder, "windows-1"), by_name(folder)["windows-1"].boots
     power_cycle(folder, "windows-1")
     until(lambda: by_name(folder)["windows-1"].boots == boots + 1 and by_name(folder)["windows-1"].up)
