@@ -11,6 +11,7 @@ import signal
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -82,7 +83,13 @@ class WindowsHost:
         self.host.on_door = lambda: None if self.host.up else server.close()
         tasks = [loop.create_task(self._keep()), loop.create_task(self.plane.follow(self.host))]
         try:
-            return await self.ended
+            # What goes wrong in one of them is the end of the host, and not of a part of it.
+            watched: list[asyncio.Future[Any]] = [self.ended, *tasks]
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            return self.ended.result()
         finally:
             for task in tasks:
                 task.cancel()
