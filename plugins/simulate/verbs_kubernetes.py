@@ -129,6 +129,14 @@ def _node(wanted: str, other: str) -> Callable[..., Part]:
     return play_node
 
 
+def _tunnels(play: Play, patience: str, seconds: str) -> Part:
+    del patience
+    yield from play.begin("tunnels to Windows hosts")
+    options = api.unit_of(play.host, "ovnkube").options
+    well = play.host.well("ovnkube") and "hybrid-overlay-cluster-subnets" in options
+    yield from _ended(play, "" if well else "br-ext has no port ext-vxlan", seconds, "ovnkube")
+
+
 def _why_not(play: Play, config: str, name: str, *, ready: bool) -> str:
     """Say in the API's words that a node is not there, or not ready; empty where it is."""
     register_node(play.host)
@@ -194,6 +202,7 @@ VERBS: dict[str, Verb] = {
     "account_token": FreeVerb(_account_token, 5, 5),
     "node_registered": FreeVerb(_node("registered", "containerd"), 3, 3),
     "node_ready": FreeVerb(_node("ready", "ovnkube"), 3, 3),
+    "hybrid_tunnels": FreeVerb(_tunnels, 2, 2),
     "deployment_available": FreeVerb(_deployment, 4, 4),
     "node_labels": StepVerb(
         lambda _, label, *names: f"label {label} of {' '.join(names)}", _look_labels, _act_labels, 3, None

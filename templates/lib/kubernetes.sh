@@ -149,6 +149,30 @@ _node() {
   _fail
 }
 
+# hybrid_tunnels PATIENCE SECONDS: ovnkube has made its end of the tunnels to Windows hosts. Where it started a moment
+# before its node was told its gateway's MAC address it never does, and is started anew after PATIENCE seconds.
+hybrid_tunnels() {
+  local patience=$((SECONDS + $1)) until=$((SECONDS + $2)) status=ok
+  _begin 'tunnels to Windows hosts'
+  while [[ $(ovs-vsctl --timeout=10 port-to-br ext-vxlan 2>&1) != br-ext ]]; do
+    MESSAGE='br-ext has no port ext-vxlan'
+    if ((STEPS_DRY_RUN)); then _report would-change; return; fi
+    if [[ $status == ok ]] && ((SECONDS >= patience)); then
+      status=changed
+      _do systemctl restart ovnkube
+    elif ((SECONDS >= until)); then
+      MESSAGE+=" after $2 s"
+      OUTPUT=$(_journal ovnkube 12)
+      _fail
+    fi
+    sleep 0.3
+  done
+  # What it said while there was no port is over.
+  MESSAGE=''
+  if [[ $status == changed ]]; then MESSAGE='ovnkube was started anew'; fi
+  _report "$status"
+}
+
 # deployment_available KUBECONFIG NAMESPACE NAME SECONDS: at least one of its pods takes requests. Otherwise what its
 # pods wait for.
 deployment_available() {

@@ -33,7 +33,10 @@ case " $* " in
   *) exit 9 ;;
 esac""",
     "curl": 'cat "$S/curl" 2>/dev/null || exit 0; exit 7',
+    # How many starts of ovnkube are still needed until the port is there.
+    "ovs-vsctl": '[ "$(cat "$S/starts" 2>/dev/null)" = 0 ] && echo br-ext',
     "systemctl": """case $* in
+  "restart ovnkube") read -r left <"$S/starts" && echo $((left - 1)) >"$S/starts" ;;
   *NRestarts*) cat "$S/restarts" 2>/dev/null || echo 0; [ ! -e "$S/restarts" ] || echo 9 >"$S/restarts" ;;
   *) cat "$S/state" ;;
 esac""",
@@ -201,6 +204,26 @@ def test_a_node_is_what_the_api_says(script: Run, folder: Path, verb: str, node:
         assert said.steps[0].message == f"the API says: {node} after 1 s"
         assert "last words of kubelet.service" in said.steps[0].output
         assert "last words of ovnkube.service" in said.steps[0].output
+
+
+@pytest.mark.parametrize(
+    ("starts", "statuses", "message"),
+    [
+        (0, ["ok"], ""),
+        (1, ["changed"], "ovnkube was started anew"),
+        (9, ["failed"], "br-ext has no port ext-vxlan after 2 s"),
+    ],
+)
+def test_tunnels_to_windows_hosts_may_take_another_start(
+    script: Run, folder: Path, starts: int, statuses: list[str], message: str
+) -> None:
+    """Where the port is not there after some patience ovnkube is started anew, once; a dry run only looks."""
+    said = script("hybrid_tunnels 0 2\n", dry_run=True)
+    assert said.statuses == ["would-change"]
+    (folder / "starts").write_text(f"{starts}\n")
+    said = script("hybrid_tunnels 0 2\n")
+    assert (said.statuses, said.steps[0].message) == (statuses, message)
+    assert ("last words of ovnkube.service" in said.steps[0].output) == (statuses == ["failed"])
 
 
 def test_a_node_that_does_not_register_names_both_of_its_services(script: Run) -> None:

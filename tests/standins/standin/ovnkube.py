@@ -23,6 +23,7 @@ from standin.refusal import Refusal
 
 CONFIGURATION = Path("/etc/cni/net.d/10-ovn-kubernetes.conf")
 SUBNETS = "k8s.ovn.org/node-subnets"
+TUNNELS = "ext-vxlan"
 HYBRID_SUBNET = "k8s.ovn.org/hybrid-overlay-node-subnet"
 HYBRID_GATEWAY = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-ip"
 HYBRID_MAC = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac"
@@ -162,11 +163,15 @@ def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
     certificates.readable(api["cacert"])
     client = Client({"server": api["apiserver"], "certificate-authority": api["cacert"], "token": api["token"]})
     watch(client)
+    hybrid = "enable-hybrid-overlay" in found
+    if hybrid:
+        _vsctl("--may-exist", "add-br", "br-ext")
+        make_tunnels(found.get("hybrid-overlay-vxlan-port", "4789"))
     while True:
         try:
             if "init-master" in found:
                 hand_out(client, found)
-            join(client, name, hybrid="enable-hybrid-overlay" in found)
+            join(client, name, hybrid=hybrid)
         except ApiError as error:
             if error.status in (401, 403):
                 raise Refusal(str(error)) from None
@@ -190,3 +195,11 @@ def join(client: Client, name: str, file: Path = CONFIGURATION, *, hybrid: bool 
         gateway = ip_network(json.loads(annotations[SUBNETS])["default"][0])[3]
         _annotate(client, name, HYBRID_GATEWAY, str(gateway))
         _annotate(client, name, HYBRID_MAC, ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *gateway.packed)))
+
+
+def make_tunnels(port: str) -> None:
+    """Have the port by which tunnels to Windows hosts end here. Raises Refusal without its bridge."""
+    flow = ("options:remote_ip=flow", "options:key=flow", f"options:dst_port={port}")
+    made = _vsctl("--may-exist", "add-port", "br-ext", TUNNELS, "--", "set", "Interface", TUNNELS, "type=vxlan", *flow)
+    if made.returncode != 0:
+        raise Refusal(f"br-ext: {made.stderr.strip()}")
