@@ -31,6 +31,7 @@ class RealPlane:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._pings = folder, ThreadPoolExecutor(max_workers=1, thread_name_prefix="pings")
+        self._told: dict[str, str] = {}
         self._agents: dict[str, tuple[tuple[str, int], Agent, asyncio.Task[None]]] = {}
 
     async def follow(self, host: SimulatedHost) -> None:
@@ -54,6 +55,10 @@ class RealPlane:
         if name in self._agents:
             if (task := self._agents[name][2]).done():
                 _fail(host, service, f"{task.exception()!r}")
+            elif (why := self._agents[name][1].why) != self._told.get(name):
+                # On the host's console: a look at how things are must not change a file of the host.
+                print(f"{name}: {why or 'well'}", flush=True)
+                self._told[name] = why
             return
         try:
             agent = AGENTS[name](host)
