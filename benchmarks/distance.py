@@ -69,7 +69,7 @@ def compare(given: argparse.Namespace, tools: Peers) -> list[Distance]:
                     }
                     turns: dict[str, list[float]] = {side: [] for side in sides}
                     counted = {side: counting(run, counter, len(hosts), turns[side]) for side, run in sides.items()}
-                    seconds = in_turns(len(hosts), counted, given.repeat).seconds
+                    seconds = in_turns(len(hosts), counted, given.repeat, dict(given.rounds)).seconds
                     found += [Distance(delay, len(hosts), side, seconds[side], turns[side][1:]) for side in sides]
     return found
 
@@ -82,8 +82,11 @@ def per_task(results: Sequence[Distance]) -> dict[int, float]:
 
 def table(results: Sequence[Distance]) -> str:
     """One line for each delay and side."""
-    rows = [("round trip", "side", "median (fastest-slowest)", "turns a host")]
-    rows += [(f"{each.delay} ms", each.side, spread(each.seconds), f"{median(each.turns):.1f}") for each in results]
+    rows = [("round trip", "side", "rounds", "median (fastest-slowest)", "turns a host")]
+    rows += [
+        (f"{each.delay} ms", each.side, str(len(each.seconds)), spread(each.seconds), f"{median(each.turns):.1f}")
+        for each in results
+    ]
     tasks = ", ".join(f"{turns:.1f} at {delay} ms" for delay, turns in per_task(results).items())
     return f"{aligned(rows)}\nturns a task of ours beyond the handshake: {tasks}"
 
@@ -112,7 +115,8 @@ def distance() -> None:
         print(f"{given.hosts} hosts, {LOOKS} looks, median (fastest-slowest) of {given.repeat}", flush=True)
         results = compare(given, tools)
     print(table(results))
-    more = {"looks": LOOKS, "repeat": given.repeat, "peers": tools.versions, "turns_a_task": per_task(results)}
+    more = {"looks": LOOKS, "repeat": given.repeat, "rounds": dict(given.rounds), "peers": tools.versions}
+    more["turns_a_task"] = per_task(results)
     write(given.json, document("distance", machine, results, **more))
 
 

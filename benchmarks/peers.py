@@ -23,7 +23,18 @@ NAMES = {"mitogen": "Ansible + mitogen", "pyinfra": "pyinfra", "ansible": "Ansib
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which ones."""
     parser.add_argument("--peers", nargs="*", default=[], choices=[*NAMES], help="other tools to measure (none)")
+    parser.add_argument(
+        "--rounds", type=_rounds, nargs="*", default=[], metavar="NAME=N", help="fewer measurements of a slow one"
+    )
     parser.add_argument("--peers-in", type=Path, metavar="DIR", help="where to install them (a temporary folder)")
+
+
+def _rounds(text: str) -> tuple[str, int]:
+    """Read NAME=N; argparse says what the words of an ArgumentTypeError are about."""
+    name, _, number = text.partition("=")
+    if name not in NAMES or not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: write NAME=N, with one of {', '.join(NAMES)} and a number from 1")
+    return NAMES[name], int(number)
 
 
 @contextlib.contextmanager

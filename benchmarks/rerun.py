@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import peers
@@ -41,7 +41,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def compare(count: int, repeat: int, installed: Peers, names: Sequence[str]) -> Turns:
+def compare(count: int, repeat: int, installed: Peers, names: Sequence[str], rounds: Mapping[str, int]) -> Turns:
     """Measure with so many hosts, on fresh servers and in a fresh folder."""
     with tempfile.TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
         folder = Path(name)
@@ -57,17 +57,17 @@ def compare(count: int, repeat: int, installed: Peers, names: Sequence[str]) -> 
                     WARM: again,
                 }
                 sides |= peers.sides(installed, hosts, names)
-                turns = in_turns(count, sides, repeat)
+                turns = in_turns(count, sides, repeat, rounds)
             check_nothing_to_do(project, inventory, hosts)
     return turns
 
 
 def table(results: Sequence[Turns]) -> str:
     """One line for each number of hosts and side: the median, and how many times as long as plain ssh."""
-    rows = [("hosts", "side", "median (fastest-slowest)", "ratio")]
+    rows = [("hosts", "side", "rounds", "median (fastest-slowest)", "ratio")]
     for each in results:
         for side, seconds in each.seconds.items():
-            rows.append((str(each.hosts), side, spread(seconds), f"{each.ratio(side):.2f}"))
+            rows.append((str(each.hosts), side, str(len(seconds)), spread(seconds), f"{each.ratio(side):.2f}"))
     return aligned(rows)
 
 
@@ -80,13 +80,17 @@ def rerun() -> None:
         versions = installed.versions
         print(machine, *(f"{name} {version}" for name, version in versions.items()), sep=", ")
         print(f"{LOOKS} looks, median (fastest-slowest) of {given.repeat}", flush=True)
-        results = [compare(count, given.repeat, installed, given.peers) for count in given.hosts]
+        rounds = dict(given.rounds)
+        results = [compare(count, given.repeat, installed, given.peers, rounds) for count in given.hosts]
     print(table(results))
     measured = [
         {"hosts": each.hosts, "seconds": each.seconds, "ratios": {side: each.ratio(side) for side in each.seconds}}
         for each in results
     ]
-    write(given.json, document("rerun", machine, measured, looks=LOOKS, repeat=given.repeat, peers=versions))
+    write(
+        given.json,
+        document("rerun", machine, measured, looks=LOOKS, repeat=given.repeat, rounds=rounds, peers=versions),
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.looks import LOOKS, playbook, write_deploy
 from plugins.errors import RunbookError
 
 _LIMIT = 1800.0  # seconds for one run
+_CONNECT = 120  # seconds that Ansible waits for a connection; its own 10 are too few for fifty hosts on one machine
 _PYTHON = "/usr/bin/python3"  # on the hosts
 _RECAP = re.compile(r"^(\S+)\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 # Operations, then those that changed something and those that failed, then those without a change.
@@ -45,6 +46,7 @@ def ansible(peers: Peers, hosts: Sequence[LocalHost], *, mitogen: bool = False) 
     ]
     known = f"-o UserKnownHostsFile={hosts[0].folder}/known_hosts -o GlobalKnownHostsFile=none"
     settings = ["[defaults]", f"forks = {len(hosts)}", "gathering = explicit", "host_key_checking = true"]
+    settings.append(f"timeout = {_CONNECT}")
     if mitogen:
         place = next((peers.folder / "lib").glob("python*/site-packages/ansible_mitogen/plugins/strategy"))
         settings += [f"strategy_plugins = {place}", "strategy = mitogen_linear"]

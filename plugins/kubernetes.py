@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 
+from nornir.core.inventory import Inventory
 from nornir.core.task import Task
 
 from plugins import overlay
@@ -96,7 +98,14 @@ def node_services(role: Role) -> tuple[str, ...]:
 
 def node_hosts(task: Task, roles: Iterable[Role] = (Role.MASTER, Role.LINUX)) -> tuple[str, ...]:
     """Name the inventory's hosts of these roles."""
-    return tuple(name for name, host in task.nornir.inventory.hosts.items() if host_settings(host).role in set(roles))
+    wanted = set(roles)
+    return tuple(name for name, role in _roles(task.nornir.inventory).items() if role in wanted)
+
+
+@lru_cache(maxsize=1)
+def _roles(inventory: Inventory) -> dict[str, Role]:
+    """Give a run's hosts with their roles, which each of them asks for."""
+    return {name: host_settings(host).role for name, host in inventory.hosts.items()}
 
 
 def has_windows(task: Task) -> bool:

@@ -50,6 +50,7 @@ def environment(release: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,  # nobody edits templates during a run, and each look at their files is a call of the system
         autoescape=False,  # noqa: S701  # shell, not HTML: every value goes through the `sh` filter
     )
     env.filters["sh"] = quote

@@ -27,6 +27,7 @@ from nornir.core.task import Result
 from plugins.secret import Secret
 
 LINE_LIMIT = 2 * 1024 * 1024  # bytes; a longer line is cut for the log and cannot be a step line
+_JSON = json.JSONDecoder(strict=False)
 # C0 but tab and newline, DEL, C1, the characters that reorder or hide text on a terminal, and lone surrogates,
 # which no file can hold.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -124,7 +125,7 @@ def parse_line(raw: bytes, marker: str) -> Event:
     if not text.startswith(marker):
         return Output(visible(text))
     try:
-        return _event(json.loads(text.removeprefix(marker), strict=False))
+        return _event(_JSON.decode(text.removeprefix(marker)))
     except (ValueError, KeyError, TypeError):
         return Garbled(visible(text))
 

@@ -87,7 +87,15 @@ class Reach:
 
 
 def plan(cluster: Cluster, ports: Ports) -> Reach:
-    """Decide what `cluster.me` probes."""
+    """Decide what `cluster.me` probes; made once, as those who are probed ask, too."""
+    kept = cluster.ring.kept
+    if (name := (cluster.me.name, ports)) not in kept:
+        kept[name] = _plan(cluster, ports)
+    reach: Reach = kept[name]
+    return reach
+
+
+def _plan(cluster: Cluster, ports: Ports) -> Reach:
     me, ring = cluster.me, cluster.ring
     masters = [master for master in ring.masters if master.name != me.name]
     near = ring.near_windows[me.name] if me.windows else ring.neighbours(me.name)

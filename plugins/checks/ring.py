@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from plugins.checks.clock import SECOND, Offset, offset
 from plugins.checks.facts import HostFacts
@@ -57,6 +57,11 @@ class Ring:
     def places(self) -> dict[str, int]:
         """Where in the ring each host is, by name."""
         return {member.name: place for place, member in enumerate(self.listening)}
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What was made of the ring once, and is asked for again."""
+        return {}
 
     @cached_property
     def masters(self) -> tuple[Member, ...]:

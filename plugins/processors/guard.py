@@ -17,6 +17,14 @@ _log.addHandler(logging.NullHandler())
 _EVENTS = tuple(name for name in vars(RunProcessor) if not name.startswith("_"))
 
 
+class EventsLostError(Exception):
+    """Earlier events came to nothing: why, and how many of them."""
+
+    def __init__(self, why: str, count: int) -> None:
+        super().__init__(why)
+        self.count = count
+
+
 class Guard(RunProcessor):
     """Passes every event on to `inner`; what that raises is logged once and kept as one warning.
 
@@ -56,7 +64,7 @@ class Guard(RunProcessor):
 
     def _note(self, error: BaseException) -> None:
         with self._lock:
-            self._lost += 1
+            self._lost += error.count if isinstance(error, EventsLostError) else 1
             if self._first is not None:
                 return
             self._first = error

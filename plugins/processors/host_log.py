@@ -18,6 +18,7 @@ from nornir.core.task import MultiResult, Result, Task
 
 from plugins.errors import HostError
 from plugins.output.text import RUN_LOG, counted, duration, log_name, one_line, safe
+from plugins.processors.appending import Appender
 from plugins.processors.base import RunProcessor
 from plugins.results import RunPlan, RunResult, StageResult
 from plugins.steps import Step
@@ -34,20 +35,26 @@ def _now() -> datetime:
 class HostLog(RunProcessor):
     """Writes below `folder`/RUN_ID and keeps the newest `keep` runs there.
 
-    Nothing stays open between two entries, so that 1,000 hosts cost no file handles. Errors are OSError and
-    left to the guard around it.
+    Entries are in their files within a moment (see Appender). Errors are OSError and EventsLostError, and left to the
+    guard around it.
     """
 
     def __init__(self, folder: Path, *, keep: int = KEEP_RUNS, now: Callable[[], datetime] = _now) -> None:
         self._root, self._keep, self._now = folder, keep, now
         self._handler: _RunLogHandler | None = None
         self._stages: dict[str, str] = {}
+        self._paths: dict[str, Path] = {}
+        self._files = Appender()
         self.folder: Path | None = None
         """The run's own folder, once it is there."""
 
     def path(self, host: str) -> Path | None:
         """Where the log of `host` is, if there is one."""
-        return None if self.folder is None else self.folder / log_name(host)
+        if self.folder is None:
+            return None
+        if host not in self._paths:
+            self._paths[host] = self.folder / log_name(host)
+        return self._paths[host]
 
     def run_started(self, plan: RunPlan) -> None:
         """Make the run's folder, point `latest` at it and remove the oldest runs."""
@@ -76,10 +83,11 @@ class HostLog(RunProcessor):
         self._note_run(f"ended after {duration(result.seconds)} with exit status {result.exit_code}")
 
     def close(self) -> None:
-        """Take no more log records of Python's own logging."""
+        """Take no more log records of Python's own logging, and write what is left."""
         if self._handler is not None:
             logging.getLogger().removeHandler(self._handler)
             self._handler = None
+        self._files.close()
 
     def task_instance_started(self, task: Task, host: Host) -> None:
         """Write that the stage begins."""
@@ -133,8 +141,7 @@ class HostLog(RunProcessor):
         """Add one entry in one piece; blocks are indented, so that no host's words look like an entry."""
         lines = [f"{self._now().isoformat(timespec='milliseconds')} {line}"]
         lines += [f"    {text}" for block in blocks for text in safe(block).splitlines()]
-        with open(path, "a", encoding="utf-8", opener=_private) as file:  # Path.open has no opener
-            file.write("\n".join(lines) + "\n")
+        self._files.add(path, "\n".join(lines) + "\n")
 
 
 def prune(root: Path, keep: int, current: str) -> None:
@@ -148,10 +155,6 @@ def prune(root: Path, keep: int, current: str) -> None:
         for name in runs[: max(len(runs) - keep, 0)]:
             if name != current:
                 shutil.rmtree(root / name, ignore_errors=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _point(link: Path, target: str) -> None:

@@ -123,7 +123,9 @@ class Plain(RunProcessor):
         if self._ending.is_set():
             return
         text = f"{self._now():%H:%M:%S} {line}".rstrip() + more
-        self._console.out(text, highlight=False)
+        # rich takes ten times as long for a line that has no style.
+        self._console.file.write(f"{text}\n")
+        self._console.file.flush()
 
 
 def _padded(text: str, width: int) -> str:

@@ -6,9 +6,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-import yaml
-
-from plugins.simulate.api import NoAnswerError, Object, ask, key_of, token_of, unit_of
+from plugins.simulate.api import NoAnswerError, Object, ask, key_of, read_yaml, token_of, unit_of
 from plugins.simulate.overlay import why_not_connected
 from plugins.simulate.windows.nodes import why_not_ready
 
@@ -33,12 +31,12 @@ def register_node(host: SimulatedHost) -> None:
         master = ask(host, options["kubeconfig"])
     except NoAnswerError:
         return
-    name, config = options["hostname-override"], yaml.safe_load(host.state.files.text(options["config"]) or "{}")
+    name, config = options["hostname-override"], read_yaml(host.state.files.text(options["config"]) or "{}")
     node: Object = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
-        "spec": {"taints": config.get("registerWithTaints", [])},
+        "spec": {"taints": list(config.get("registerWithTaints", []))},
         "status": {"addresses": [{"type": "InternalIP", "address": options["node-ip"]}], "nodeInfo": _info(host)},
     }
     master.state.objects.setdefault(key_of("Node", name), node)

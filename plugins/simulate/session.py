@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plugins.simulate.effects import Complain, Cut, Effect, Hear, HearAll, Limit, Script
 from plugins.simulate.play import Play
-from plugins.simulate.script import RefusedError, read_script
+from plugins.simulate.script import RefusedError, read_script, words_of
 from plugins.simulate.verbs import VERBS
 from plugins.simulate.windows import script as powershell
 from plugins.simulate.windows.verbs import VERBS as WINDOWS_VERBS
@@ -42,10 +41,7 @@ class Command:
 
 def read_command(text: str) -> Command | None:
     """Understand exactly the command lines that the SSH transport sends; None for any other."""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        return None
+    words = words_of(text)
     if words == ["exec", "sudo", "-k", "-S", "-p", "", "true"]:
         return Command(sudo=True, reads_password=True)
     sudo = reads = False

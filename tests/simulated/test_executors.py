@@ -104,7 +104,6 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             return run, lambda: spawned(os.getpid())
 
         def with_dask(*faults: str) -> tuple[Run, Callable[[], list[int]]]:
-            pytest.importorskip("distributed")
             file = tmp_path / "scheduler.json"
             options = {"address": f"file:{file}"}
             run = stack.enter_context(prepared(tmp_path / "remote", {"plugin": "dask", "options": options}, *faults))

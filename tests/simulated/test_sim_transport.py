@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import paramiko
 import pytest
 from simulating import Simulate
 
+from plugins.connections.ssh import _PromptSocket
 from plugins.errors import UnreachableError
 
 BODY = "file /etc/motd 0644 root:root 'hello\nworld\n'\npackage ovn-host\nservice ovn-host enabled running\n"
@@ -149,3 +151,16 @@ def test_an_idle_connection_sleeps_and_closes_at_once(simulated: Simulate) -> No
 def _turns(thread: threading.Thread) -> int:
     status = Path(f"/proc/self/task/{thread.native_id}/status").read_text(encoding="ascii")
     return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_what_has_come_is_taken_at_once_and_given_in_pieces() -> None:
+    """The first read empties the system's own buffer; the end comes after the last piece."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with _PromptSocket(fileno=accepted.detach()) as ours:
+            theirs.sendall(b"0123456789")
+            theirs.close()
+            assert ours.recv(4) == b"0123"
+            assert super(_PromptSocket, ours).recv(10) == b""
+            assert [ours.recv(2), ours.recv(10), ours.recv(1)] == [b"45", b"6789", b""]

@@ -22,7 +22,7 @@ from benchmarks.measure import MINIMAL
 from benchmarks.plot import bars
 from benchmarks.report import SCHEMA_VERSION, Machine, aligned, document, spread
 from benchmarks.rerun import arguments, table
-from benchmarks.turns import Turns, in_turns
+from benchmarks.turns import PLAIN, Turns, in_turns
 from plugins.errors import UsageError
 from plugins.scripts import Call, assemble, calls, environment
 
@@ -116,10 +116,27 @@ def test_sides_are_measured_in_turns(capsys: pytest.CaptureFixture[str]) -> None
     def side(name: str) -> Callable[[], float]:
         return lambda: asked.append(name) or float(len(asked))
 
-    turns = in_turns(3, {"a": side("a"), "b": side("b")}, 2)
+    turns = in_turns(3, {"a": side("a"), "b": side("b")}, 2, {})
     assert "".join(asked) == "ababab"
     assert turns == Turns(3, {"a": [3.0, 5.0], "b": [4.0, 6.0]})
     assert "turn 2 of 2" in capsys.readouterr().err
+
+
+def test_a_slow_side_is_measured_in_fewer_turns() -> None:
+    """It takes part in the first ones that count, and its own number of measurements stands in the table."""
+    slow = iter([60.0, 61.0])
+    turns = in_turns(3, {"ours": lambda: 1.0, PLAIN: lambda: 1.0, "Ansible": lambda: next(slow)}, 3, {"Ansible": 2})
+    assert {name: len(seconds) for name, seconds in turns.seconds.items()} == {"ours": 3, PLAIN: 3, "Ansible": 2}
+    assert [re.split(r"\s{2,}", line)[-3] for line in table([turns]).splitlines()[1:]] == ["3", "3", "2"]
+
+
+@pytest.mark.parametrize("words", ["ansible", "ansible=0", "ansible=x", "puppet=3"])
+def test_rounds_of_no_known_tool_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--rounds NAME=N` takes a tool's name and a number."""
+    assert arguments(["--rounds", "ansible=2"]).rounds == [("Ansible", 2)]
+    with pytest.raises(SystemExit):
+        arguments(["--rounds", words])
+    assert f"{words}: write NAME=N" in capsys.readouterr().err
 
 
 def test_ratios_are_of_medians() -> None:
@@ -131,8 +148,8 @@ def test_ratios_are_of_medians() -> None:
 def test_the_table_shows_medians_spread_and_ratios() -> None:
     """One line for each number of hosts and side, in milliseconds or seconds."""
     _, ours, _, ansible = table([MEASURED]).splitlines()
-    assert re.split(r"\s{2,}", ours.strip()) == ["3", "ours", "600 ms (500-900)", "2.00"]
-    assert re.split(r"\s{2,}", ansible.strip()) == ["3", "Ansible", "61.0 s (60.0-70.0)", "203.33"]
+    assert re.split(r"\s{2,}", ours.strip()) == ["3", "ours", "3", "600 ms (500-900)", "2.00"]
+    assert re.split(r"\s{2,}", ansible.strip()) == ["3", "Ansible", "3", "61.0 s (60.0-70.0)", "203.33"]
     assert spread([12.345]) == "12.3 s (12.3-12.3)"
     assert aligned([("a", "bc"), ("def", "g")]) == "  a  bc\ndef   g"
 

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,12 +48,14 @@ def log(tmp_path: Path) -> Iterator[HostLog]:
 
 
 def text_of(log: HostLog, host: str = "linux-1") -> str:
+    log.close()
     path = log.path(host)
     assert path is not None
     return path.read_text()
 
 
 def run_log(log: HostLog) -> str:
+    log.close()
     assert log.folder is not None
     return (log.folder / "run.log").read_text()
 
@@ -123,6 +126,16 @@ def test_only_the_owner_reads_logs(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "logs").rglob("*")}
     assert modes | {"latest": 0} == {RUN: 0o700, "latest": 0, "run.log": 0o600, "linux-1.log": 0o600}
     assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
+
+
+def test_an_entry_is_in_its_file_within_a_moment(log: HostLog) -> None:
+    """Nobody has to end the run, or a stage, to see what is going on; what a killed run has lost is that moment."""
+    log.step_started(task(), LINUX, "packages")
+    path, until = log.path("linux-1"), time.monotonic() + 10
+    assert path is not None
+    while not path.exists() or "> packages" not in path.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_no_secret_reaches_a_log(log: HostLog) -> None:
@@ -228,6 +241,7 @@ def test_a_full_disk_is_one_warning(log: HostLog) -> None:
     for _ in range(3):
         guard.output_line(task(), LINUX, "hello")
     guard.output_line(task(), Host(name="linux-2"), "hello")
+    guard.close()
     assert "No space left on device" in guard.warning
     assert "3 events lost" in guard.warning
     assert "| hello" in text_of(log, "linux-2")
@@ -246,10 +260,11 @@ def test_a_folder_that_cannot_be_made_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_a_thousand_hosts_cost_no_file_handles(log: HostLog) -> None:
-    """Nothing stays open between two entries."""
+    """Nothing stays open between two writes."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for number in range(1000):
         log.output_line(task(), Host(name=f"linux-{number}"), "hello")
+    log.close()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert log.folder is not None
     assert len(list(log.folder.iterdir())) == 1001

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.scripts import assemble, libraries
+from plugins.scripts import assemble, libraries, quote
 from plugins.simulate.effects import Complain, Hear, HearAll, Limit
-from plugins.simulate.script import RefusedError, read_script
+from plugins.simulate.script import RefusedError, read_script, words_of
 from plugins.simulate.session import Command, read_command, session
 from plugins.simulate.state import HostState
 from plugins.simulate.world import World
@@ -34,6 +34,18 @@ def test_a_script_is_read() -> None:
     read = read_script(script(dry_run=True))
     assert (read.marker, read.dry_run, read.wait, read.task) == (MARKER, True, 895.0, "install")
     assert read.calls[1].arguments[3] == "it's\n#--- end\n}\nsteps_run steps_body\n"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1))
+def test_words_are_read_as_they_were_quoted(words: list[str]) -> None:
+    """Whatever is in them, and an empty one, too."""
+    assert words_of(" ".join(map(quote, words))) == words
+
+
+@pytest.mark.parametrize("line", ["", " a", "a  b", "a 'b", "a;b", '"a"', "$x", "a\nb", f"{'a' * 100_000};"])
+def test_other_lines_are_no_words(line: str) -> None:
+    """Nobody would have quoted them so; a long one is refused as fast as it would be read."""
+    assert words_of(line) == []
 
 
 @given(owner=st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=40))
