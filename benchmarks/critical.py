@@ -82,7 +82,7 @@ def critical() -> None:
     mirror = ["--mirror", given.mirror] if given.mirror else []
     with TemporaryDirectory(prefix="ovn-runbooks-benchmark-") as name:
         for turn in range(1, given.repeat + 1):
-            _run("runbooks.lab", "up", "--fresh", "--with-kubernetes" if mirror else "--overlay-only")
+            _run("runbooks.lab", "up", "--fresh", "--windows", "0", "--with-kubernetes" if mirror else "--overlay-only")
             if mirror:
                 _run("runbooks.artifacts", "lock", "-i", "inventory/lab", *mirror)
             results += [bootstrap(what, Path(name), mirror) for what in ("bare hosts", "nothing to change")]
