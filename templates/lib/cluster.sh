@@ -68,7 +68,8 @@ inspect_name() {
 }
 _name_perl() { perl -e "$NAME_PERL" "$@" 2>&1 </dev/null; }
 
-# Without a library: dig is not on every host. Asked three times, as UDP may be lost. No single quote may stand in it.
+# Without a library: dig is not on every host. Asked three times, two seconds apart: UDP may be lost, and a service that
+# has just got its first pod is refused for a moment. No single quote may stand in it.
 # shellcheck disable=SC2016  # the variables are Perl's
 NAME_PERL='
 use strict; use warnings;
@@ -80,15 +81,17 @@ my $question = join("", map { chr(length) . $_ } split /\./, $name) . "\0" . pac
 my $query = pack("n6", $$ & 0xffff, 0x100, 1, 0, 0, 0) . $question;
 socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname("udp") // 17) or die "socket: $!\n";
 connect($socket, pack_sockaddr_in(53, inet_aton($server))) or die "connect: $!\n";
+my $said = "no answer from $server";
 for (1 .. 3) {
   send($socket, $query, 0);
   my $bits = "";
   vec($bits, fileno $socket, 1) = 1;
   next if select($bits, undef, undef, 2) <= 0;
-  if (!defined recv($socket, my $answer, 4096, 0)) { print "$server says: $!\n"; exit }
-  else { print told($answer), "\n"; exit }
+  if (defined recv($socket, my $answer, 4096, 0)) { print told($answer), "\n"; exit }
+  $said = "$server says: $!";
+  select(undef, undef, undef, 2);
 }
-print "no answer from $server\n";
+print "$said\n";
 
 sub told {
   my $answer = shift;

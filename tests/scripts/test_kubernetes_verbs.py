@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -292,3 +294,23 @@ def test_a_probe_that_could_not_be_taken_away_is_said(run: Run, tmp_path: Path) 
     assert said.statuses == ["failed"]
     assert said.steps[0].output.strip() == "no answer"
     assert run("traffic_port_gone\n", prefix=prefix).statuses == ["ok"]
+
+
+def test_a_service_that_has_just_got_its_pod_is_asked_again(script: Run) -> None:
+    """It is refused until then; what answers a second later is heard."""
+    place = ("127.0.0.97", 53)
+
+    def answer() -> None:
+        time.sleep(1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(place)
+            server.settimeout(20)
+            query, asker = server.recvfrom(512)
+            head = query[:2] + bytes.fromhex("8180 0001 0001 0000 0000")
+            server.sendto(head + query[12:] + bytes.fromhex("c00c 0001 0001 0000 0005 0004 0a600001"), asker)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    said = script(f"inspect_name {place[0]} kubernetes.default\n")
+    thread.join()
+    assert said.transcript.facts == {"name": "10.96.0.1"}
