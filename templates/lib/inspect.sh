@@ -2,6 +2,7 @@
 # What an overlay looks like from one host. Changes nothing.
 
 CONTROLLER_SECONDS=15
+DATABASE_SECONDS=15
 
 # inspect_overlay NORTHBOUND SOUTHBOUND KEY CERTIFICATE AUTHORITY SERVICE...: facts for the checks of the overlay.
 # The databases are given as the chassis reaches them: ssl:ADDRESS:PORT.
@@ -70,12 +71,15 @@ _inspect_controller() {
 # Whether the database answers a client with this host's certificate, and what it says to one without. ANSWER is
 # the former.
 _inspect_database() {
-  local address=${3#ssl:} words try
-  for try in 1 2 3; do
+  local address=${3#ssl:} words until=$((SECONDS + DATABASE_SECONDS))
+  while :; do
     words=$("ovn-${2}ctl" --db="$3" --no-leader-only --timeout=10 --private-key="$4" --certificate="$5" --ca-cert="$6" \
       --format=json --columns=_uuid list Connection 2>&1) && words=answered
-    # Where connecting takes longer than a second, the tool gives up whatever its timeout is, and says no reason.
-    if [[ $words != *'connection failed ()'* ]] || ((try == 3)); then break; fi
+    # Where connecting takes longer than a second, as to a busy master, the tool gives up whatever its timeout is, and
+    # says no reason.
+    [[ $words == *'connection failed ()'* ]] || break
+    ((SECONDS >= until)) && break
+    sleep 0.3
   done
   _fact "${1}_answer" "$words"
   ANSWER=$words
