@@ -134,7 +134,7 @@ _network_settle() {
 _network_await() {
   local until=$((SECONDS + 50))
   while [[ " $* " == *" $NETWORK_STATE "* ]] && ((SECONDS < until)); do
-    sleep 0.2
+    sleep 0.1
     _network_state
   done
 }
@@ -402,7 +402,7 @@ _network_detach() {
 _network_apply() {
   local until words
   # The script's answer is on its way to the operator; what the cut swallows of it, TCP sends again.
-  sleep 0.3
+  sleep 0.1
   _network_state applying
   _network_write
   if ! words=$(ovs-vsctl --timeout=30 "${NETWORK_DO[@]}" 2>&1); then
@@ -430,7 +430,7 @@ _network_addressed() {
   while ((SECONDS < until)); do
     ADDRESSES=$(ip -o -4 addr show)
     if _network_has "$1" "$NETWORK_ADDRESS"; then return 0; fi
-    sleep 0.2
+    sleep 0.1
   done
   return 1
 }

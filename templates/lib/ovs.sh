@@ -149,9 +149,12 @@ _ovs_identity_look() {
   [[ -z $DIFF ]]
 }
 _ovs_identity_act() {
-  local state
-  # A controller that ends takes its chassis out of the southbound database: under its old name, here.
-  state=$(systemctl show -p ActiveState --value ovn-controller.service) || :
+  local state=''
+  # A controller that ends takes its chassis out of the southbound database: under its old name, here. One that was
+  # never told of a database has none.
+  if [[ -n ${OVS[Open_vSwitch . external_ids:ovn-remote]-} ]]; then
+    state=$(systemctl show -p ActiveState --value ovn-controller.service) || :
+  fi
   if [[ $state == active ]]; then systemctl stop ovn-controller.service; fi
   _file_act /etc/openvswitch/system-id.conf 0644 root:root "$1"$'\n'
   ovs-vsctl --timeout=60 --no-wait set Open_vSwitch . "external_ids:system-id=\"$1\""
