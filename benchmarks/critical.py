@@ -59,12 +59,13 @@ def _run(*words: str) -> None:
 
 
 def table(results: Sequence[Chain]) -> str:
-    """Medians by kind, and the chain of the run in the middle."""
+    """Medians by kind, the ratio's being that of each run's own, and the chain of the run in the middle."""
     rows, chains = [("bootstrap", "wall", "critical path", "ratio")], []
     for what in dict.fromkeys(each.what for each in results):
         runs = sorted((each for each in results if each.what == what), key=lambda each: each.wall)
         wall, critical = median(run.wall for run in runs), median(run.critical for run in runs)
-        rows.append((what, f"{wall:.1f} s", f"{critical:.1f} s", f"{wall / critical:.2f}"))
+        ratio = median(run.wall / run.critical for run in runs)
+        rows.append((what, f"{wall:.1f} s", f"{critical:.1f} s", f"{ratio:.2f}"))
         chain = runs[len(runs) // 2].links
         chains.append(f"{what}: " + ", ".join(f"{stage} on {host} {seconds:.1f} s" for host, stage, seconds in chain))
     return "\n".join([aligned(rows), *chains])

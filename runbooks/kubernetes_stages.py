@@ -7,6 +7,7 @@ from plugins.inventory.model import Role
 from plugins.stages import Need, Scope, Stage
 from tasks.await_dns import await_dns
 from tasks.await_node import await_node
+from tasks.await_registration import await_registration
 from tasks.await_windows_nodes import await_windows_nodes
 from tasks.compare_cluster import compare_cluster
 from tasks.compare_windows import compare_windows
@@ -98,6 +99,14 @@ KUBERNETES = (
         kubernetes=True,
         needs=(Need("control-plane", HOST, "who may do what is told to the API"),),
     ),
+    # A stage of its own, after access: a node registers while its host goes on.
+    Stage(
+        "registered",
+        await_registration,
+        roles=tuple(Role),
+        kubernetes=True,
+        needs=(Need("kubelet", HOST, "the kubelet registers its node"),),
+    ),
     Stage(
         "ovnkube",
         start_ovnkube,
@@ -105,7 +114,7 @@ KUBERNETES = (
         needs=(
             Need("join", HOST, "pods are plugged into a chassis that has joined"),
             Need("image-files", HOST, "without a mirror, ovnkube itself comes out of an image"),
-            Need("kubelet", HOST, "ovnkube writes on the host's own node object"),
+            Need("registered", HOST, "ovnkube writes on the host's own node object"),
             Need("access", MASTER, "ovnkube shows the token of its service account"),
         ),
     ),
@@ -121,11 +130,11 @@ KUBERNETES = (
         label_nodes,
         roles=(Role.MASTER,),
         kubernetes=True,
-        gathers="kubelet",
+        gathers="registered",
         after_changes=False,
         needs=(
             Need("control-plane", HOST, "labels are told to the API"),
-            Need("kubelet", ALL, "a node is labelled once it has registered"),
+            Need("registered", ALL, "a node is labelled once the API knows it"),
         ),
     ),
     Stage(

@@ -15,7 +15,7 @@ SECONDS = 120
 
 
 def label_nodes(task: Task, gathered: Mapping[str, StepsResult]) -> StepsResult:
-    """Label the nodes that have registered (`gathered`, results of start_kubelet): a kubelet may not do so itself."""
+    """Label the nodes that have registered (`gathered`: by await_registration): a kubelet may not do so itself."""
     labels = {
         label: [name for name in node_hosts(task, (role,)) if name in gathered] for role, label in ROLE_LABELS.items()
     }

@@ -1,4 +1,4 @@
-"""A host becomes a node: its kubelet registers it."""
+"""A host becomes a node: its kubelet, which registers it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from plugins.windows import FOLDER, KUBELET, PKI, RESTARTS, pair
 from plugins.windows_services import windows_services
 from tasks.run_script import run_script
 
-SECONDS = 120
 RESOLV_CONF = "/etc/kubernetes/resolv.conf"
 UNIT = "/etc/systemd/system/kubelet.service"
 
 
 def start_kubelet(task: Task) -> StepsResult:
-    """Start the kubelet with the host's own identity, and await that the API knows the node.
-
-    A Windows host has nothing to ask the API with: its node is awaited by label_nodes, on the master.
-    """
+    """Start the kubelet with the host's own identity. What comes of it is await_registration's."""
     settings, client, server = host_settings(task.host), placement("kubelet"), placement("kubelet-server")
     if settings.role is Role.WINDOWS:
         return _on_windows(task)
@@ -43,7 +39,6 @@ def start_kubelet(task: Task) -> StepsResult:
         user=f"system:node:{task.host.name}",
         place=client,
         watched=(*files, client.certificate, client.key, server.certificate, server.key),
-        seconds=SECONDS,
     )
 
 

@@ -125,7 +125,7 @@ def test_secrets_are_seen_nowhere(simulated: Simulate, tmp_path: Path) -> None:
         ("master-1:unhealthy:service=etcd,output=etcd: no space", ("master-1", "etcd"), "join"),
         ("master-1:unhealthy:service=kube-apiserver,output=panic: no storage", ("master-1", "control-plane"), "join"),
         ("master-1:unhealthy:service=kube-scheduler,output=bad flag", ("master-1", "control-plane"), "verify"),
-        ("linux-1:unhealthy:service=kubelet,output=swap is on", ("linux-1", "kubelet"), "verify"),
+        ("linux-1:unhealthy:service=kubelet,output=swap is on", ("linux-1", "registered"), "verify"),
         ("linux-1:unhealthy:service=ovnkube,output=no br-int", ("linux-1", "node-ready"), "verify"),
     ],
 )
