@@ -9,7 +9,7 @@ from plugins.steps import StepsResult
 from tasks.run_script import run_script
 
 SECONDS = 180
-PATIENCE, TUNNEL_SECONDS = 10, 60
+PATIENCE, TUNNEL_SECONDS = 3, 60
 
 
 def await_node(task: Task) -> StepsResult:

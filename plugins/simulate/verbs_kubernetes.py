@@ -129,8 +129,8 @@ def _node(wanted: str, other: str) -> Callable[..., Part]:
     return play_node
 
 
-def _tunnels(play: Play, patience: str, seconds: str) -> Part:
-    del patience
+def _tunnels(play: Play, config: str, name: str, patience: str, seconds: str) -> Part:
+    del config, name, patience
     yield from play.begin("tunnels to Windows hosts")
     options = api.unit_of(play.host, "ovnkube").options
     well = play.host.well("ovnkube") and "hybrid-overlay-cluster-subnets" in options
@@ -202,7 +202,7 @@ VERBS: dict[str, Verb] = {
     "account_token": FreeVerb(_account_token, 5, 5),
     "node_registered": FreeVerb(_node("registered", "containerd"), 3, 3),
     "node_ready": FreeVerb(_node("ready", "ovnkube"), 3, 3),
-    "hybrid_tunnels": FreeVerb(_tunnels, 2, 2),
+    "hybrid_tunnels": FreeVerb(_tunnels, 4, 4),
     "deployment_available": FreeVerb(_deployment, 4, 4),
     "node_labels": StepVerb(
         lambda _, label, *names: f"label {label} of {' '.join(names)}", _look_labels, _act_labels, 3, None

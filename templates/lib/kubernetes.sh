@@ -149,21 +149,25 @@ _node() {
   _fail
 }
 
-# hybrid_tunnels PATIENCE SECONDS: ovnkube has made its end of the tunnels to Windows hosts. Where it started a moment
-# before its node was told its gateway's MAC address it never does, and is started anew after PATIENCE seconds.
+# hybrid_tunnels KUBECONFIG NODE PATIENCE SECONDS: ovnkube has made its end of the tunnels to Windows hosts. Where it
+# looks for its gateway's MAC address a moment before its node is told, it takes itself for ready and never looks again:
+# it is started anew when PATIENCE seconds after that there is no port.
 hybrid_tunnels() {
-  local patience=$((SECONDS + $1)) until=$((SECONDS + $2)) status=ok
+  local patience='' until=$((SECONDS + $4)) status=ok
   _begin 'tunnels to Windows hosts'
   while [[ $(ovs-vsctl --timeout=10 port-to-br ext-vxlan 2>&1) != br-ext ]]; do
     MESSAGE='br-ext has no port ext-vxlan'
     if ((STEPS_DRY_RUN)); then _report would-change; return; fi
-    if [[ $status == ok ]] && ((SECONDS >= patience)); then
-      status=changed
-      _do systemctl restart ovnkube
-    elif ((SECONDS >= until)); then
-      MESSAGE+=" after $2 s"
+    if [[ -z $patience && -n $(_gateway_mac "$1" "$2") ]]; then patience=$((SECONDS + $3)); fi
+    if ((SECONDS >= until)); then
+      MESSAGE+=" after $4 s"
+      if [[ -z $patience ]]; then MESSAGE+="; the master's ovnkube has not told the node its gateway's MAC address"; fi
       OUTPUT=$(_journal ovnkube 12)
       _fail
+    fi
+    if [[ $status == ok && -n $patience ]] && ((SECONDS >= patience)); then
+      status=changed
+      _do systemctl restart ovnkube
     fi
     sleep 0.3
   done
@@ -172,6 +176,8 @@ hybrid_tunnels() {
   if [[ $status == changed ]]; then MESSAGE='ovnkube was started anew'; fi
   _report "$status"
 }
+MAC_PATH='{.metadata.annotations.k8s\.ovn\.org/hybrid-overlay-distributed-router-gateway-mac}'
+_gateway_mac() { _kubectl "$1" get node "$2" -o "jsonpath=$MAC_PATH" 2>/dev/null; }
 
 # deployment_available KUBECONFIG NAMESPACE NAME SECONDS: at least one of its pods takes requests. Otherwise what its
 # pods wait for.

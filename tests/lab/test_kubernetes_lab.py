@@ -84,7 +84,9 @@ def test_bare_hosts_become_a_cluster(kubernetes: Cluster) -> None:
     for name in kubernetes.linux:
         stages = ran.stages(name)
         assert {stages[each] for each in ("artifacts", "runtime", "images", "kubelet", "ovnkube")} == {"changed"}
-        assert {stages[each] for each in ("node-ready", "verify", "verify-node")} == {"ok"}, ran.text
+        assert {stages[each] for each in ("verify", "verify-node")} == {"ok"}, ran.text
+        # The real ovnkube may need another start for its tunnels to Windows hosts.
+        assert stages["node-ready"] in ({"ok", "changed"} if REAL else {"ok"}), ran.text
     stages = ran.stages("windows-1")
     assert {stages[each] for each in ("features", "artifacts", "kubelet", "hybrid-overlay", "kube-proxy")} == {
         "changed"

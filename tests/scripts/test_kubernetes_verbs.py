@@ -208,24 +208,32 @@ def test_a_node_is_what_the_api_says(script: Run, folder: Path, verb: str, node:
         assert "last words of ovnkube.service" in said.steps[0].output
 
 
+NO_PORT = "br-ext has no port ext-vxlan after 2 s"
+UNTOLD = f"{NO_PORT}; the master's ovnkube has not told the node its gateway's MAC address"
+
+
 @pytest.mark.parametrize(
-    ("starts", "statuses", "message"),
+    ("starts", "mac", "statuses", "message"),
     [
-        (0, ["ok"], ""),
-        (1, ["changed"], "ovnkube was started anew"),
-        (9, ["failed"], "br-ext has no port ext-vxlan after 2 s"),
+        (0, "", ["ok"], ""),
+        (1, "0a:58:0a:f4:02:03", ["changed"], "ovnkube was started anew"),
+        (9, "0a:58:0a:f4:02:03", ["failed"], NO_PORT),
+        (1, "", ["failed"], UNTOLD),
     ],
 )
 def test_tunnels_to_windows_hosts_may_take_another_start(
-    script: Run, folder: Path, starts: int, statuses: list[str], message: str
+    script: Run, folder: Path, starts: int, mac: str, statuses: list[str], message: str
 ) -> None:
-    """Where the port is not there after some patience ovnkube is started anew, once; a dry run only looks."""
-    said = script("hybrid_tunnels 0 2\n", dry_run=True)
+    """Where a node that has its MAC address has no port, ovnkube is started anew, once; a dry run only looks."""
+    body = "hybrid_tunnels /kubelet w1 0 2\n"
+    said = script(body, dry_run=True)
     assert said.statuses == ["would-change"]
     (folder / "starts").write_text(f"{starts}\n")
-    said = script("hybrid_tunnels 0 2\n")
+    (folder / "node").write_text(mac)
+    said = script(body)
     assert (said.statuses, said.steps[0].message) == (statuses, message)
     assert ("last words of ovnkube.service" in said.steps[0].output) == (statuses == ["failed"])
+    assert asked(folder).count("restart ovnkube") == (1 if starts and mac else 0)
 
 
 def test_a_node_that_does_not_register_names_both_of_its_services(script: Run) -> None:
