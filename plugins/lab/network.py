@@ -7,6 +7,7 @@ each iptables rule. What is machine-wide, ip_forward, is noted under /run by the
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -58,6 +59,11 @@ class Network:
         ]
 
 
+def mac_of(name: str) -> str:
+    """A locally administered MAC address that is this machine's or device's own."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, *hashlib.sha256(name.encode()).digest()[:5]))
+
+
 def refuse_overlap(network: Network) -> None:
     """Raise UsageError when the machine already has a route into the lab's subnet."""
     if found := overlapping(network, run(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout):
@@ -83,7 +89,9 @@ def ensure(network: Network) -> list[str]:
         run(["ip", "link", "add", network.bridge, "type", "bridge", "forward_delay", "0"])
         made.append(f"bridge {network.bridge}")
     run(["ip", "address", "replace", f"{network.gateway}/{network.subnet.prefixlen}", "dev", network.bridge])
-    run(["ip", "link", "set", network.bridge, "up"])
+    # Of its own: else it is the lowest of its ports', another one when a host boots, and the hosts go on sending to the
+    # old one. Such a packet is seen by conntrack as the bridge floods it, and its flow is never translated after that.
+    run(["ip", "link", "set", network.bridge, "address", mac_of(network.bridge), "up"])
     # A userspace switch in a host takes packets as they are: their checksums must be whole.
     run(["ethtool", "--offload", network.bridge, "tx", "off"], check=False)
     for table, chain, *rule in network.rules():

@@ -226,6 +226,20 @@ def test_a_reboot_comes_back_as_the_same_machine(lab: LabState) -> None:
     assert ssh(lab, address, "test", "-e", "/etc/kept").returncode == 0
 
 
+def test_the_gateway_stays_the_same_whichever_hosts_boot(lab: LabState) -> None:
+    """A bridge may not take over its newest port's MAC address: its other hosts would send to one that is no more."""
+    bridge = lab.network.bridge
+    address = Path(f"/sys/class/net/{bridge}/address")
+    before, port = address.read_text(), lab.network.port(99)
+    subprocess.run(["ip", "link", "add", port, "address", "00:00:00:00:00:01", "type", "veth"], check=True)
+    try:
+        subprocess.run(["ip", "link", "set", port, "master", bridge], check=True)
+        assert address.read_text() == before
+    finally:
+        subprocess.run(["ip", "link", "delete", port], check=True)
+    assert address.read_text() == before
+
+
 def test_a_host_that_powers_off_stays_off_until_up(lab: LabState, options: LabOptions) -> None:
     """Its disk is kept; commands inside it say that it is off."""
     run_inside(lab.folder, "linux-1", ["systemctl", "poweroff"], check=False)

@@ -6,7 +6,6 @@ takes the namespace along, with every NIC and tunnel in it. A reboot does just t
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from plugins.errors import RunbookError
 from plugins.lab.commands import run
+from plugins.lab.network import mac_of
 from plugins.lab.supervisor import Supervisor, main
 from plugins.lab.windows.link import NIC
 
@@ -48,11 +48,6 @@ class WindowsSupervisor(Supervisor):
             self.console.write(f"{error}\n".encode())
             return
         self.led_by(child.pid)
-
-
-def mac_of(machine: str) -> str:
-    """A locally administered MAC address that is the machine's own."""
-    return ":".join(f"{byte:02x}" for byte in (0x02, *hashlib.sha256(machine.encode()).digest()[:5]))
 
 
 def _is_apart(process: int) -> bool:
