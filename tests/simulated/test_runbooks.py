@@ -240,6 +240,14 @@ def _await_line(hosts: Simulated, *words: str) -> None:
         time.sleep(0.1)
 
 
+def _await_step(host: str, step: str) -> None:
+    """Wait until the newest run's log of the host has that a step of that name begins."""
+    until = time.monotonic() + 60
+    while f"> {step}" not in (log := (ROOT / "logs" / "latest" / f"{host}.log").read_text()):
+        assert time.monotonic() < until, log
+        time.sleep(0.05)
+
+
 def _await_script(hosts: Simulated) -> None:
     until = time.monotonic() + 30
     while hosts.running_scripts() == 0:
@@ -270,11 +278,12 @@ def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_pa
     with _started(hosts, VERIFY, "--traffic") as running:
         _await_line(hosts, "linux-1", "traffic-port", "ok")
         _await_line(hosts, "linux-2", "traffic", "ok")
+        _await_step("linux-1", "ping")
         running.send_signal(signal.SIGINT)
         running.wait(timeout=40)
     text = _said(hosts).read_text()
     assert running.returncode == 130, text
-    assert "linux-1: traffic: ping" in text
+    assert "linux-1: traffic: ping" in text, text
     assert (lasting(hosts.state("master-1")), lasting(hosts.state("linux-1"))) == before
 
 
