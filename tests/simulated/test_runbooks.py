@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -232,20 +232,24 @@ def _said(hosts: Simulated) -> Path:
     return hosts.folder / "said"
 
 
+def _await_text(file: Path, come: Callable[[str], bool]) -> None:
+    """Wait until what a file holds is as wanted."""
+    until = time.monotonic() + 60
+    while not come(text := file.read_text()):
+        assert time.monotonic() < until, text
+        time.sleep(0.1)
+
+
 def _await_line(hosts: Simulated, *words: str) -> None:
     """Wait until a line of the runbook's has these words."""
-    until = time.monotonic() + 60
-    while not any(all(word in line.split() for word in words) for line in _said(hosts).read_text().splitlines()):
-        assert time.monotonic() < until, _said(hosts).read_text()
-        time.sleep(0.1)
+    _await_text(
+        _said(hosts), lambda text: any(all(word in line.split() for word in words) for line in text.splitlines())
+    )
 
 
 def _await_step(host: str, step: str) -> None:
     """Wait until the newest run's log of the host has that a step of that name begins."""
-    until = time.monotonic() + 60
-    while f"> {step}" not in (log := (ROOT / "logs" / "latest" / f"{host}.log").read_text()):
-        assert time.monotonic() < until, log
-        time.sleep(0.05)
+    _await_text(ROOT / "logs" / "latest" / f"{host}.log", lambda text: f"> {step}" in text)
 
 
 def _await_script(hosts: Simulated) -> None:
