@@ -68,8 +68,9 @@ inspect_name() {
 }
 _name_perl() { perl -e "$NAME_PERL" "$@" 2>&1 </dev/null; }
 
-# Without a library: dig is not on every host. Asked three times, two seconds apart: UDP may be lost, and a service that
-# has just got its first pod is refused for a moment. No single quote may stand in it.
+# Without a library: dig is not on every host. Asked five times, two seconds apart: UDP may be lost, and a service that
+# has just got its first pod is refused for a moment, or unknown to a slow host's switch. Each time from another port:
+# a switch that has passed a packet on untranslated does the same with all that follow it. No single quote may stand in it.
 # shellcheck disable=SC2016  # the variables are Perl's
 NAME_PERL='
 use strict; use warnings;
@@ -79,10 +80,10 @@ my ($server, $name) = @ARGV;
 # RFC 1035, 4.1: one question for an A record, with recursion.
 my $question = join("", map { chr(length) . $_ } split /\./, $name) . "\0" . pack("nn", 1, 1);
 my $query = pack("n6", $$ & 0xffff, 0x100, 1, 0, 0, 0) . $question;
-socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname("udp") // 17) or die "socket: $!\n";
-connect($socket, pack_sockaddr_in(53, inet_aton($server))) or die "connect: $!\n";
 my $said = "no answer from $server";
-for (1 .. 3) {
+for (1 .. 5) {
+  socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname("udp") // 17) or die "socket: $!\n";
+  connect($socket, pack_sockaddr_in(53, inet_aton($server))) or die "connect: $!\n";
   send($socket, $query, 0);
   my $bits = "";
   vec($bits, fileno $socket, 1) = 1;

@@ -169,8 +169,12 @@ _ovs_userspace_tso_look() {
   _ovs_compare OVS 'Open_vSwitch .' other_config:userspace-tso-enable=true
 }
 _ovs_userspace_tso_act() {
-  # Stopped, set, started: wherever this is cut off, the next run sees that something is left to do.
-  systemctl stop ovs-vswitchd.service
+  # Stopped, set, started: wherever this is cut off, the next run sees that something is left to do. The database
+  # would end with the switch, by itself and a moment later: stopped with it and started again, it is there to be set.
+  # A host whose NIC is in a bridge is off the network meanwhile, so the switch comes back even if this fails.
+  trap 'systemctl start openvswitch-switch.service' EXIT
+  systemctl stop ovs-vswitchd.service ovsdb-server.service
+  systemctl start ovsdb-server.service
   ovs-vsctl --timeout=20 --no-wait set Open_vSwitch . other_config:userspace-tso-enable=true
   systemctl start openvswitch-switch.service
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from operating import Cluster, Ran
 
@@ -64,6 +66,40 @@ def test_a_host_that_forgot_its_name_gets_it_back(overlay: Cluster) -> None:
     mends(overlay, "bridge", HOST, step="system id")
     assert overlay.shell(HOST, "cat /etc/openvswitch/system-id.conf") == identity
     assert "stranger" not in overlay.shell("master", "ovn-sbctl show")
+
+
+@pytest.fixture
+def without_tso(overlay: Cluster) -> Iterator[Callable[[str], None]]:
+    """A host that lost a setting which needs a start; call it with shell text to run before every ovs-vsctl there."""
+    wrapper = "/usr/local/bin/ovs-vsctl"
+    overlay.shell(HOST, "ovs-vsctl --no-wait remove Open_vSwitch . other_config userspace-tso-enable")
+
+    def before(text: str) -> None:
+        script = f'#!/bin/bash\n{text}\nexec /usr/bin/ovs-vsctl "$@"\n'
+        overlay.shell(HOST, f"cat >{wrapper} <<'END'\n{script}END\nchmod 755 {wrapper}")
+
+    yield before
+    overlay.shell(HOST, f"rm -f {wrapper}")
+
+
+def test_a_setting_that_needs_a_start_is_made_on_a_slow_host(
+    overlay: Cluster, without_tso: Callable[[str], None]
+) -> None:
+    """The database ends with the switch; a client that comes late finds it there all the same."""
+    without_tso("sleep 1")
+    mends(overlay, "bridge", HOST, step="userspace tso")
+    assert overlay.shell(HOST, "ovs-vsctl get Open_vSwitch . other_config:userspace-tso-enable") == '"true"'
+
+
+def test_a_switch_that_could_not_be_set_runs_again(overlay: Cluster, without_tso: Callable[[str], None]) -> None:
+    """The host's own words are told, over the very bridge that was down for it; the same stage makes it whole."""
+    without_tso("if [[ $* == *userspace-tso-enable=true* ]]; then echo no space left >&2; exit 1; fi")
+    ran = overlay.run("task", "bridge", "--host", HOST)
+    assert ran.status == 1, ran.text
+    assert ran.steps(HOST, "bridge")["userspace tso"]["status"] == "failed"
+    assert "no space left" in ran.text
+    without_tso("")
+    mends(overlay, "bridge", HOST, step="userspace tso")
 
 
 @pytest.mark.parametrize(
