@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from simulating import eventually
 
 from benchmarks.project_copy import copy_project, environment
 from plugins.simulate.cluster import Options, SimulatedCluster
@@ -49,10 +49,7 @@ class Run:
 
     def in_the_middle(self) -> None:
         """Wait until a script runs on every host at the same time."""
-        until = time.monotonic() + 120
-        while self.cluster.running_scripts() < HOSTS:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        assert eventually(lambda: self.cluster.running_scripts() >= HOSTS, seconds=120)
 
     def leaves_nothing(self) -> bool:
         """Whether the workers' own folders are gone."""
@@ -109,10 +106,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             run = stack.enter_context(prepared(tmp_path / "remote", {"plugin": "dask", "options": options}, *faults))
             scheduler = ["-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
             stack.enter_context(quiet(run.project, [*scheduler, "--scheduler-file", str(file)], run.variables))
-            until = time.monotonic() + 60
-            while not file.exists() or not file.read_text():
-                assert time.monotonic() < until
-                time.sleep(0.1)
+            assert eventually(lambda: file.exists() and file.read_text())
             address = json.loads(file.read_text())["address"]
             config = run.project / "config.yaml"
             config.write_text(config.read_text().replace(f"file:{file}", address))

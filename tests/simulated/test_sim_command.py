@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from simulating import eventually
 
 from plugins.settings import ROOT
 
@@ -58,15 +59,10 @@ def started(process: subprocess.Popen[str]) -> dict[int, str]:
     raise AssertionError(process.communicate(timeout=5))
 
 
-def gone(pid: int, seconds: float = 10) -> bool:
-    """Whether a process ends within some seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        state = Path(f"/proc/{pid}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_the_exit_status_is_the_commands(simulate, tmp_path: Path) -> None:
@@ -114,7 +110,7 @@ def test_a_signal_ends_everything(simulate, tmp_path: Path, number: int) -> None
         process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == (130 if number == signal.SIGINT else 143), errors
-    assert all(gone(pid) for pid in both)
+    assert eventually(lambda: all(gone(pid) for pid in both))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +121,7 @@ def test_nothing_is_left_when_it_is_killed(simulate, tmp_path: Path) -> None:
     assert any(SERVER in command for command in both.values())
     process.kill()
     process.communicate(timeout=20)
-    assert all(gone(pid) for pid in both)
+    assert eventually(lambda: all(gone(pid) for pid in both))
     assert list(tmp_path.iterdir()) == []
 
 

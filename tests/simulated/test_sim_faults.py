@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from simulating import Simulate
+from simulating import Simulate, eventually
 
 from plugins.simulate.host import Timing
 from plugins.simulate.state import lasting
@@ -17,14 +17,6 @@ FILES = "".join(f"file /etc/sim/{name} 0644 root:root {name}\n" for name in "abc
 def paths(state: dict) -> set[str]:
     """Name the test's files that a host has."""
     return {Path(path).name for path in state["files"]["entries"] if path.startswith("/etc/sim/")}
-
-
-def until(condition, seconds: float = 5.0) -> bool:
-    """Wait for something that the hosts do by themselves."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(condition())
 
 
 def test_a_failing_step_says_why_and_ends_the_script(simulated: Simulate) -> None:
@@ -53,7 +45,7 @@ def test_a_step_that_hangs_is_ended_by_the_host(simulated: Simulate) -> None:
     hosts = simulated(2, faults=("linux-1:file*b:hang:times=1",))
     began = time.monotonic()
     said = hosts.run("linux-1", FILES, deadline=1)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
     assert said.completed.exit_status == 124
     assert said.transcript.running == "file /etc/sim/b"
     assert hosts.run("linux-1", FILES).statuses == ["ok", "changed", "changed", "changed"]
@@ -72,11 +64,11 @@ def test_the_line_is_cut_and_the_script_goes_on(simulated: Simulate, at: str, ru
     hosts = simulated(2, faults=(f"linux-1:file*c:cut:at={at},times=1",))
     began = time.monotonic()
     said = hosts.run("linux-1", FILES)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert said.completed.exit_status is None
     assert "the host or the network dropped it" in said.completed.lost
     assert (said.statuses, said.transcript.running) == (["changed", "changed"], running)
-    assert until(lambda: paths(hosts.state("linux-1")) == set("abcd"))
+    assert eventually(lambda: paths(hosts.state("linux-1")) == set("abcd"))
     hosts.hang_up()
     assert hosts.run("linux-1", FILES).statuses == ["ok"] * 4
 
@@ -145,7 +137,7 @@ def test_a_crash_ends_the_script_and_comes_up_with_a_new_boot(simulated: Simulat
     boot = hosts.state("linux-1")["boot_id"]
     assert hosts.run("linux-1", FILES).completed.exit_status is None
     hosts.hang_up()
-    assert until(lambda: hosts.state("linux-1")["boot_id"] != boot)
+    assert eventually(lambda: hosts.state("linux-1")["boot_id"] != boot)
     assert paths(hosts.state("linux-1")) == {"a", "b"}
     assert hosts.run("linux-1", FILES).statuses == ["ok", "ok", "changed", "changed"]
 
@@ -153,7 +145,7 @@ def test_a_crash_ends_the_script_and_comes_up_with_a_new_boot(simulated: Simulat
 def reboot(hosts) -> None:
     """Ask linux-1 to reboot, and hang up."""
     assert hosts.run("linux-1", f"reboot_now {hosts.state('linux-1')['boot_id']}\n").statuses == ["changed"]
-    assert until(lambda: hosts.shell("linux-1").run(b"", deadline=1, on_line=print).exit_status is None)
+    assert eventually(lambda: hosts.shell("linux-1").run(b"", deadline=1, on_line=print).exit_status is None)
     hosts.hang_up()
 
 
@@ -163,7 +155,7 @@ def test_a_reboot_is_refused_connections_and_then_a_new_boot(simulated: Simulate
     hosts.run("linux-1", "kernel_module geneve openvswitch\npackage ovn-host\n")
     before = hosts.state("linux-1")
     reboot(hosts)
-    assert until(lambda: hosts.state("linux-1")["boot_id"] != before["boot_id"])
+    assert eventually(lambda: hosts.state("linux-1")["boot_id"] != before["boot_id"])
     rest = "kernel_module geneve openvswitch\nservice ovn-host running\n"
     said = hosts.run("linux-1", f"reboot_now {before['boot_id']}\n{rest}")
     assert said.statuses == ["ok"] * 3

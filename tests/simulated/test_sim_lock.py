@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from simulating import Simulate, Simulated
+from simulating import Simulate, Simulated, eventually
 
 from plugins.connections.base import Holder
 from plugins.scripts import assemble
@@ -30,14 +30,6 @@ def hold(hosts: Simulated, owner: str, silence: float = 60) -> tuple[Holder, Ste
     return holder, transcript.steps[0]
 
 
-def until(condition) -> bool:
-    """Wait for something that comes by itself, for a moment."""
-    end = time.monotonic() + 5
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(condition())
-
-
 @pytest.mark.parametrize("options", [{}, {"sudo_password": True}, {"user": "root"}], ids=str)
 def test_one_holder_at_a_time_beside_other_scripts(simulated: Simulate, options: dict) -> None:
     """Who comes second is told who holds it; scripts run meanwhile; it is free at once when it is let go."""
@@ -48,13 +40,13 @@ def test_one_holder_at_a_time_beside_other_scripts(simulated: Simulate, options:
     assert hosts.run("master-1", "package a\n").statuses == ["changed"]
     second, refused = hold(hosts, "bob@desk")
     assert refused.message.startswith("held by ann@desk; last sign of life 0 s ago (after 60 s without")
-    assert until(lambda: not second.beat())
+    assert eventually(lambda: not second.beat())
     second.close()
     first.close()
     third, taken = hold(hosts, "bob@desk")
     assert taken.status == "ok"
     third.close()
-    assert until(lambda: hosts.running_scripts() == 0)
+    assert eventually(lambda: hosts.running_scripts() == 0)
 
 
 def test_silence_ends_it(simulated: Simulate) -> None:
@@ -78,7 +70,7 @@ def test_a_lost_connection_frees_it(simulated: Simulate, how: str) -> None:
         hosts.run("master-1", f"reboot_now {hosts.state('master-1')['boot_id']}\n")
         time.sleep(0.6)
     hosts.hang_up()
-    assert until(lambda: hosts.running_scripts() == 0)
+    assert eventually(lambda: hosts.running_scripts() == 0)
     again, taken = hold(hosts, "bob@desk")
     assert taken.status == "ok"
     again.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 import yaml
-from simulating import Simulate, Simulated
+from simulating import Simulate, Simulated, eventually
 
 from plugins.simulate.state import lasting
 from plugins.simulate.windows.script import read_script
@@ -266,14 +265,12 @@ def test_a_boot_brings_everything_back_without_a_run(simulated: Simulate, tmp_pa
 
 def _booted(hosts: Simulated) -> dict:
     """Await the end of the boot task; give the host's state then."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        state = hosts.state("windows-1")
-        log = state["files"]["entries"].get("/c:/var/log/boot/boot.log", {"content": ""})["content"]
-        if '"end"' in log:
-            return state
-        time.sleep(0.1)
-    raise AssertionError("the boot task did not end")
+
+    def log() -> str:
+        return hosts.state("windows-1")["files"]["entries"].get("/c:/var/log/boot/boot.log", {"content": ""})["content"]
+
+    assert eventually(lambda: '"end"' in log()), f"the boot task did not end: {log()}"
+    return hosts.state("windows-1")
 
 
 def test_what_the_boot_task_runs(simulated: Simulate, tmp_path: Path) -> None:
