@@ -17,6 +17,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from plugins.errors import HostError, LockedError
 from plugins.lab import (
@@ -359,9 +360,7 @@ def test_a_killed_build_leaves_nothing_that_is_used(tmp_path: Path) -> None:
     command += ["--network", "10.153.0.0/24", "--inventory", str(tmp_path / "inventory")]
     images = tmp_path / "lab" / "images"
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 30
-        while not list(images.glob(".build-*/layer/debootstrap")) and time.monotonic() < until:
-            time.sleep(0.05)
+        assert eventually(lambda: list(images.glob(".build-*/layer/debootstrap")), seconds=30)
         assert children(process.pid), "debootstrap runs"
         process.kill()
     time.sleep(0.5)

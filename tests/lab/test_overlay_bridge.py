@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from operating import Cluster
+from waiting import eventually
 
 from plugins.lab import unplugged, up
 from plugins.lab.host import HostFolder
@@ -41,10 +41,8 @@ def network(cluster: Cluster) -> list[str]:
 
 def reaches(cluster: Cluster, state: str, seconds: float = 60) -> None:
     """Wait until the change stands at `state`."""
-    until = time.monotonic() + seconds
-    while not cluster.shell(HOST, STATE).startswith(state):
-        assert time.monotonic() < until, f"not {state}: {cluster.shell(HOST, STATE)}"
-        time.sleep(0.02)
+    come = eventually(lambda: cluster.shell(HOST, STATE).startswith(state), seconds)
+    assert come, f"not {state}: {cluster.shell(HOST, STATE)}"
 
 
 def changing(cluster: Cluster) -> Callable[[str], bool]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from operating import Cluster
 from test_lab_lifecycle import by_name, quiet, rests
+from waiting import eventually
 
 from plugins.errors import HostError
 from plugins.lab import LabOptions, LabState, Power, down, fingerprint, power_cycle, run_in_network, run_inside, up
@@ -64,13 +64,6 @@ def cluster(options: LabOptions, lab: LabState) -> Cluster:
     return Cluster(options, lab, options.folder.parent)
 
 
-def until(come: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not come():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_it_answers_on_winrm_alone(lab: LabState) -> None:
     """At its own address, with a certificate of the lab's CA and of no other; it has a network, and no programs."""
     state = by_name(lab.folder)["windows-1"]
@@ -99,7 +92,9 @@ def test_a_boot_keeps_the_disk_and_nothing_else(cluster: Cluster) -> None:
     run_in_network(folder, "windows-1", ["ip", "link", "add", "mark", "type", "veth", "peer", "name", "mark-2"])
     look, boots = fingerprint(folder, "windows-1"), by_name(folder)["windows-1"].boots
     power_cycle(folder, "windows-1")
-    until(lambda: by_name(folder)["windows-1"].boots == boots + 1 and by_name(folder)["windows-1"].up)
+    assert eventually(
+        lambda: by_name(folder)["windows-1"].boots == boots + 1 and by_name(folder)["windows-1"].up, seconds=30
+    )
     assert cluster.windows_state("windows-1").boot_id != before.boot_id
     assert cluster.windows_state("windows-1").machine_id == before.machine_id
     assert "mark" not in run_in_network(folder, "windows-1", ["ip", "-brief", "link"])
@@ -113,8 +108,8 @@ def test_a_killed_supervisor_leaves_nothing_behind(cluster: Cluster, options: La
     home = cluster.lab.host_folder(cluster.lab.hosts[-1])
     run = home.read_run()
     os.kill(run.supervisor, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{run.leader}").exists())
-    until(lambda: f"NIC {BRIDGE}-3" not in rests(folder, BRIDGE))
+    assert eventually(lambda: not Path(f"/proc/{run.leader}").exists(), seconds=30)
+    assert eventually(lambda: f"NIC {BRIDGE}-3" not in rests(folder, BRIDGE), seconds=30)
     assert by_name(folder)["windows-1"].power is Power.OFF
     up(options, quiet)
     assert by_name(folder)["windows-1"].up

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from netns import Host, pair
+from waiting import eventually
 
 from plugins.scripts import quote
 
@@ -47,11 +48,8 @@ def ports_of(host: Host) -> set[str]:
     return {f"{line.split()[0]}:{line.split()[4].rpartition(':')[2]}" for line in host.holders().splitlines()}
 
 
-def wait_until_free(host: Host, seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while ports_of(host) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert ports_of(host) == set()
+def wait_until_free(host: Host, seconds: float) -> None:
+    assert eventually(lambda: not ports_of(host), seconds), ports_of(host)
 
 
 def test_what_the_answers_are(hosts: tuple[Host, Host]) -> None:
@@ -81,7 +79,7 @@ def test_what_the_answers_are(hosts: tuple[Host, Host]) -> None:
         "udp:10.99.0.1:6082": "refused",
         "tcp:127.0.0.1:6641": "refused",
     }
-    assert time.monotonic() - began < 2.9
+    assert time.monotonic() - began < 2
 
 
 def test_a_smaller_mtu_on_the_way_is_found(hosts: tuple[Host, Host]) -> None:
@@ -101,7 +99,7 @@ def test_a_dead_neighbour_costs_three_seconds_for_all_ports(hosts: tuple[Host, H
     began = time.monotonic()
     targets = [f"{proto}:10.99.0.1:{port}:t" for proto in ("tcp", "udp") for port in range(6641, 6661)]
     assert set(probe(b, *targets).values()) == {"timeout"}
-    assert 3 <= time.monotonic() - began < 20
+    assert 3 <= time.monotonic() - began < 4.5
 
 
 def test_a_firewall_that_drops_is_a_timeout(hosts: tuple[Host, Host]) -> None:
@@ -124,9 +122,7 @@ def test_a_port_that_somebody_has_is_told_with_its_holder(hosts: tuple[Host, Hos
     holder = "my $s = IO::Socket::INET->new(Listen => 1, LocalPort => 6641) or die; $0 = q(ovsdb-server); sleep 20"
     command = ["ip", "netns", "exec", a.namespace, "perl", "-MIO::Socket::INET", "-e", holder]
     with subprocess.Popen(command) as process:
-        until = time.monotonic() + 5
-        while "tcp:6641" not in ports_of(a) and time.monotonic() < until:
-            time.sleep(0.05)
+        assert eventually(lambda: "tcp:6641" in ports_of(a))
         assert facts(a, f"listen t1 30 {PORTS}") == {
             "listen tcp:6641": "in-use ovsdb-server",
             "listen tcp:6642": "listening",
@@ -162,7 +158,7 @@ def test_two_runs_share_the_listener(hosts: tuple[Host, Host]) -> None:
     assert probe(b, "tcp:10.99.0.1:6641:t1") == {"tcp:10.99.0.1:6641": "wrong-answer"}
     assert probe(b, "tcp:10.99.0.1:6641:t2") == {"tcp:10.99.0.1:6641": "open"}
     facts(a, "unlisten t2")
-    wait_until_free(a)
+    wait_until_free(a, 1)
 
 
 def test_unlisten_all_frees_the_ports_before_it_answers(hosts: tuple[Host, Host]) -> None:
@@ -176,7 +172,7 @@ def test_unlisten_all_frees_the_ports_before_it_answers(hosts: tuple[Host, Host]
     ran = a.run(f"unlisten all\nensure ports-can-be-had {quote(guard)} false")
     assert ran.statuses == ["ok", "ok"], ran
     assert ports_of(a) == set()
-    assert a.run("unlisten all").steps[0].seconds < 1
+    assert a.run("unlisten all").steps[0].seconds < 0.1
 
 
 def test_it_ends_when_everybody_has_asked(hosts: tuple[Host, Host]) -> None:
@@ -186,12 +182,12 @@ def test_it_ends_when_everybody_has_asked(hosts: tuple[Host, Host]) -> None:
     assert probe(b, "tcp:10.99.0.1:6641:t1")["tcp:10.99.0.1:6641"] == "open"
     began = time.monotonic()
     facts(a, "unlisten t1 b:tcp:6641 b:udp:6081 b:udp:6081:1500")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2
     assert probe(b, "udp:10.99.0.1:6081:t1")["udp:10.99.0.1:6081"] == "open"
     time.sleep(2.5)
     assert "udp:6081" in ports_of(a)
     assert probe(b, "udp:10.99.0.1:6081:t1:1500")["udp:10.99.0.1:6081:1500"] == "open"
-    wait_until_free(a)
+    wait_until_free(a, 4)
 
 
 def test_a_master_of_many_can_name_them_all(hosts: tuple[Host, Host]) -> None:
@@ -204,7 +200,7 @@ def test_a_master_of_many_can_name_them_all(hosts: tuple[Host, Host]) -> None:
     time.sleep(2.5)
     assert ports_of(a) == {"udp:6081"}
     facts(a, "unlisten t1 b:udp:6081")
-    wait_until_free(a)
+    wait_until_free(a, 4)
 
 
 def test_it_ends_by_itself(hosts: tuple[Host, Host]) -> None:
@@ -212,7 +208,7 @@ def test_it_ends_by_itself(hosts: tuple[Host, Host]) -> None:
     a, _ = hosts
     facts(a, f"listen t1 1 {PORTS}")
     assert len(ports_of(a)) == 3
-    wait_until_free(a)
+    wait_until_free(a, 3)
     assert "ovn-runbooks" not in a.command("ss", "-Hlx")
 
 
@@ -221,7 +217,7 @@ def test_it_holds_nothing_of_its_script(hosts: tuple[Host, Host]) -> None:
     a, _ = hosts
     began = time.monotonic()
     facts(a, f"listen t1 30 {PORTS}")
-    assert time.monotonic() - began < 20  # the whole output was read to its end
+    assert time.monotonic() - began < 3  # the whole output was read to its end
     (pid,) = set(re.findall(r"pid=(\d+)", a.holders()))
     links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
     assert {link.rpartition("/dev/")[2] for link in links if not link.startswith("socket:")} == {"null"}
@@ -277,9 +273,7 @@ def test_another_user_s_listener_is_not_trusted(hosts: tuple[Host, Host]) -> Non
         "s = socket.socket(socket.AF_UNIX); s.bind('\\0ovn-runbooks-listener'); s.listen(); time.sleep(20)"
     )
     with subprocess.Popen(["ip", "netns", "exec", a.namespace, "python3", "-c", squat]) as process:
-        until = time.monotonic() + 5
-        while "ovn-runbooks" not in a.command("ss", "-Hlx") and time.monotonic() < until:
-            time.sleep(0.05)
+        assert eventually(lambda: "ovn-runbooks" in a.command("ss", "-Hlx"))
         ran = a.run("listen t1 30 tcp:6641")
         process.kill()
     assert ran.statuses == ["failed"]
@@ -309,4 +303,4 @@ def test_the_twin_of_windows_asks_as_linux_does(hosts: tuple[Host, Host]) -> Non
     done = b.command(sys.executable, "-c", program, *targets)
     assert done.split() == ["open", "open", "wrong-answer", "refused", "open", "open", "too-big", "refused"]
     facts(a, "unlisten t1 w:tcp:6443 w:udp:4789 w:udp:4789:1500")
-    wait_until_free(a)
+    wait_until_free(a, 4)

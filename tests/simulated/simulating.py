@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +21,6 @@ from plugins.releases import load_release
 from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.cluster import SimulatedCluster
 from plugins.steps import Output, Step, Transcript, parse_line
-
-
-def eventually(come: Callable[[], object], seconds: float = 60) -> bool:
-    """Wait for what comes by itself; whether it has come by then."""
-    end = time.monotonic() + seconds
-    while not (there := bool(come())) and time.monotonic() < end:
-        time.sleep(0.05)
-    return there
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulating import eventually
+from waiting import eventually
 
 from benchmarks.project_copy import copy_project, environment
 from plugins.simulate.cluster import Options, SimulatedCluster
@@ -106,7 +106,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             run = stack.enter_context(prepared(tmp_path / "remote", {"plugin": "dask", "options": options}, *faults))
             scheduler = ["-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
             stack.enter_context(quiet(run.project, [*scheduler, "--scheduler-file", str(file)], run.variables))
-            assert eventually(lambda: file.exists() and file.read_text())
+            assert eventually(lambda: file.exists() and file.read_text(), seconds=60)
             address = json.loads(file.read_text())["address"]
             config = run.project / "config.yaml"
             config.write_text(config.read_text().replace(f"file:{file}", address))

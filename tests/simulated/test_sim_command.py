@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from simulating import eventually
+from waiting import ended, eventually
 
 from plugins.settings import ROOT
 
@@ -59,12 +59,6 @@ def started(process: subprocess.Popen[str]) -> dict[int, str]:
     raise AssertionError(process.communicate(timeout=5))
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
 def test_the_exit_status_is_the_commands(simulate, tmp_path: Path) -> None:
     """COMMAND's output is the only standard output; the words about simulated hosts go to standard error."""
     process = simulate("--count", "2", "--", "sh", "-c", 'echo "$OVN_RUNBOOKS_INVENTORY"; exit 7')
@@ -110,7 +104,7 @@ def test_a_signal_ends_everything(simulate, tmp_path: Path, number: int) -> None
         process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == (130 if number == signal.SIGINT else 143), errors
-    assert eventually(lambda: all(gone(pid) for pid in both))
+    assert eventually(lambda: all(ended(pid) for pid in both), seconds=10)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,7 +115,7 @@ def test_nothing_is_left_when_it_is_killed(simulate, tmp_path: Path) -> None:
     assert any(SERVER in command for command in both.values())
     process.kill()
     process.communicate(timeout=20)
-    assert eventually(lambda: all(gone(pid) for pid in both))
+    assert eventually(lambda: all(ended(pid) for pid in both), seconds=10)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,8 @@ import threading
 import time
 
 import pytest
-from simulating import Simulate, Simulated, eventually
+from simulating import Simulate, Simulated
+from waiting import eventually
 
 from plugins.connections.base import Holder
 from plugins.scripts import assemble

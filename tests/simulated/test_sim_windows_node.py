@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from simulating import Simulate, Simulated, eventually
+from simulating import Simulate, Simulated
+from waiting import eventually
 
 from plugins.simulate.state import lasting
 from plugins.simulate.windows.script import read_script
@@ -269,7 +270,7 @@ def _booted(hosts: Simulated) -> dict:
     def log() -> str:
         return hosts.state("windows-1")["files"]["entries"].get("/c:/var/log/boot/boot.log", {"content": ""})["content"]
 
-    assert eventually(lambda: '"end"' in log()), f"the boot task did not end: {log()}"
+    assert eventually(lambda: '"end"' in log(), seconds=20), f"the boot task did not end: {log()}"
     return hosts.state("windows-1")
 
 

@@ -126,6 +126,6 @@ def test_the_end_cuts_what_is_being_sent(serving: Serving, file: Path) -> None:
                 pass
         except ConnectionResetError:
             pass
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 3
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((address.hostname or "", address.port or 0), 5)

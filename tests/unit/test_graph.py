@@ -136,4 +136,4 @@ def test_the_cost_grows_with_the_hosts_and_not_with_their_square() -> None:
 
     began = time.monotonic()
     assert edges(1000) < 11 * edges(100)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from waiting import eventually
 
 from plugins.connections import memory
 from plugins.connections.base import Completed, Holder, Shell
@@ -115,7 +116,7 @@ def test_closing_from_another_thread_ends_the_wait(connect: Connect) -> None:
         began = time.monotonic()
         done, _ = run(shell, "package a\n", deadline=30)
         assert done.exit_status is None
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 5
 
 
 def hold(hosts: Shell, owner: str) -> tuple[Holder, Transcript]:
@@ -153,10 +154,7 @@ def test_the_cluster_lock_is_held_beside_other_scripts(connect: Connect) -> None
 
 def wait_for(hosts: MemoryHosts, key: str, value: object) -> None:
     """Wait until the host has come to a state."""
-    end = time.monotonic() + 5
-    while hosts.state("linux-1")[key] != value:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    assert eventually(lambda: hosts.state("linux-1")[key] == value), hosts.state("linux-1")[key]
 
 
 BRIDGE = "package openvswitch-switch\nnic_bridge '' system 10.142.0.3 90\n"

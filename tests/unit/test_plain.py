@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from nornir.core.inventory import Host
 from nornir.core.task import MultiResult, Task
 from rich.console import Console
+from waiting import eventually
 
 from plugins.output.console import make_console, make_processors, show_result
 from plugins.output.stream import SteadyStream
@@ -199,17 +199,13 @@ def test_the_line_comes_by_itself_until_the_run_ends() -> None:
     written.plain.run_started(plan())
     written.plain.task_instance_started(task(), LINUX)
     written.clock.seconds += 31
-    until = time.monotonic() + 5
-    while not written.lines and time.monotonic() < until:
-        time.sleep(0.01)
+    assert eventually(lambda: written.lines)
     written.plain.run_completed(cast("RunResult", None))
     written.plain.stage_settled("linux-1", StageResult("install", StageStatus.FAILED))
     count = len(written.lines)
-    while any(thread.name == "still-running" for thread in threading.enumerate()) and time.monotonic() < until:
-        time.sleep(0.01)
+    assert eventually(lambda: all(thread.name != "still-running" for thread in threading.enumerate()))
     assert count >= 1
     assert written.lines[-1] == "12:03:04 still running: linux-1 install (31 s)"
-    assert not any(thread.name == "still-running" for thread in threading.enumerate())
 
 
 def test_lines_of_many_threads_do_not_mix(written: Written) -> None:

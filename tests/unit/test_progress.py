@@ -19,6 +19,7 @@ from nornir.core.inventory import Host
 from nornir.core.task import MultiResult, Task
 from rich.cells import cell_len
 from rich.console import Console
+from waiting import eventually
 
 from plugins.output.board import Board, HostState
 from plugins.output.screen import screen
@@ -272,9 +273,7 @@ def test_the_screen_shows_the_events() -> None:
     progress.step_completed(task, host, Step("keys", Status.OK))
     progress.task_instance_completed(task, host, MultiResult("install"))
     progress.stage_settled("linux-1", settled("verify", StageStatus.OK, Step("keys", Status.OK)))
-    until = time.monotonic() + 5
-    while "1/3 hosts done" not in file.getvalue() and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: "1/3 hosts done" in file.getvalue())
     progress.close()
     assert "1/3 hosts done" in file.getvalue()
 
@@ -300,9 +299,7 @@ def test_a_lost_terminal_is_told_once_at_the_end() -> None:
     task = started(progress)
     file.gone = True
     progress.step_started(task, Host(name="linux-1"), "packages")
-    until = time.monotonic() + 5
-    while any(thread.is_alive() for thread in threads_named("progress")) and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: not any(thread.is_alive() for thread in threads_named("progress")))
     progress.step_started(task, Host(name="linux-1"), "more")
     with pytest.raises(OSError, match="Input/output error"):
         progress.run_completed(cast("RunResult", None))
