@@ -137,18 +137,22 @@ class SshShell:
         try:
             with self._open() as channel:
                 channel.exec_command("exec sudo -k -S -p '' true")
-                channel.sendall(self._password())
-                channel.shutdown_write()
+                # A sudo that wants no password may be over before ours is sent: its exit status still tells.
+                with contextlib.suppress(*_LOST):
+                    channel.sendall(self._password())
+                    channel.shutdown_write()
                 done = self._read(channel, time.monotonic() + 60, lambda _: None)
         except _LOST as error:
             return self._gone("sudo", error)
         if done.exit_status == 0:
             return None
+        if done.exit_status is None:
+            return UnreachableError(self._host, "sudo", done.lost, "run again")
         said = done.stderr.decode(errors="replace").strip().splitlines()
         return UnreachableError(
             self._host,
             "sudo",
-            f"sudo refused: {said[-1] if said else done.lost or 'it said nothing'}",
+            f"sudo refused: {said[-1] if said else 'it said nothing'}",
             "check sudo.password, and that the user may use sudo without a terminal (requiretty off)",
         )
 

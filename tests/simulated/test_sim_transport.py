@@ -9,7 +9,9 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from simulating import Simulate
+import yaml
+from simulating import Simulate, Simulated
+from waiting import eventually
 
 from plugins.connections.ssh import _PromptSocket
 from plugins.errors import UnreachableError
@@ -50,17 +52,39 @@ def test_sudo_asks_for_the_password_and_gets_it(simulated: Simulate) -> None:
     assert (counters["sudo_passwords"], counters["wrong_sudo_passwords"]) == (3, 0)
 
 
+def asked_for_none(simulated: Simulate) -> Simulated:
+    """Make hosts whose sudo wants no password, and an inventory that gives one."""
+    hosts = simulated(2)
+    password, file = hosts.folder / "sudo-password", hosts.inventory / "defaults.yaml"
+    password.touch(mode=0o600)
+    password.write_text("not wanted")
+    content = yaml.safe_load(file.read_text())
+    content["data"]["sudo"] = {"password": {"file": str(password)}}
+    file.write_text(yaml.safe_dump(content))
+    return hosts
+
+
 def test_a_password_that_sudo_does_not_want_is_dropped(simulated: Simulate) -> None:
     """A host that lets the user become root without a password gets one all the same: it runs nothing of it."""
-    hosts = simulated(2, sudo_password=True)
-    asks_not = simulated(2)
-    (asks_not.inventory / "defaults.yaml").write_text(
-        (asks_not.inventory / "defaults.yaml")
-        .read_text()
-        .replace("  cluster:", f"  sudo: {{password: {{file: {hosts.folder / 'sudo-password'}}}}}\n  cluster:")
-    )
-    assert asks_not.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
-    assert asks_not.state("linux-1")["counters"]["sudo_passwords"] == 0
+    hosts = asked_for_none(simulated)
+    assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
+    assert hosts.state("linux-1")["counters"]["sudo_passwords"] == 0
+
+
+def test_a_sudo_that_is_over_before_the_password_is_sent_is_well(
+    simulated: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wanted none: that the password could not be sent to it any more says nothing about the host."""
+    send = paramiko.Channel.sendall
+
+    def late(channel: paramiko.Channel, data: bytes) -> None:
+        if b"#go-" not in data:  # the password alone, to try it
+            assert eventually(lambda: channel.closed)
+        send(channel, data)
+
+    hosts = asked_for_none(simulated)
+    monkeypatch.setattr(paramiko.Channel, "sendall", late)
+    assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
 
 
 def test_a_wrong_sudo_password_is_exactly_one_attempt(simulated: Simulate) -> None:
