@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import random
 from dataclasses import dataclass
@@ -103,8 +104,11 @@ class Doors:
 
     async def settled(self) -> None:
         """Wait until every port is as its host wants it, for a moment where one cannot be had."""
-        if tasks := [door.task for door in self._doors.values() if door.task]:
-            await asyncio.wait(tasks, timeout=_SETTLED)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLED):
+                # A host may have come up in the meantime: whoever reads its state then must be able to reach it.
+                while tasks := [door.task for door in self._doors.values() if door.task and not door.task.done()]:
+                    await asyncio.wait(tasks)
 
     def close(self) -> None:
         """Close all ports and connections."""
