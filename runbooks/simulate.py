@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import shlex
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from plugins.simulate.cluster import SimulatedCluster
 
 INTERRUPTED = 130
+SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 TICK = 0.1  # seconds between looks at what was heard
 PATIENCE = 20.0  # seconds that an interrupted COMMAND has to end by itself
 WHAT_IT_PROVES = (
@@ -126,13 +129,27 @@ def _run(command: list[str], cluster: SimulatedCluster, signals: Signals) -> int
     # `python` is this one, as in every command that the runbooks show.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
-        process = subprocess.Popen(command, env=os.environ | cluster.environment | {"PATH": path})
+        process = subprocess.Popen(
+            command,
+            env=os.environ | cluster.environment | {"PATH": path},
+            preexec_fn=_ended_with(os.getpid()),  # noqa: PLW1509  # this process has no threads
+        )
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from None
-    cluster.guard(process.pid)
     status = _wait(process, signals)
-    cluster.guard(None)
     return status if status >= 0 else 128 - status
+
+
+def _ended_with(parent: int) -> Callable[[], None]:
+    """Have COMMAND ended (SIGTERM) with this process, however this one goes; it runs between fork and exec."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def ended_with_parent() -> None:
+        prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != parent:  # it went before that was said
+            os._exit(1)
+
+    return ended_with_parent
 
 
 def _wait(process: subprocess.Popen[bytes], signals: Signals) -> int:

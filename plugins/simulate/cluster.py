@@ -202,10 +202,6 @@ class SimulatedCluster:
         """Boot a host that did not come back."""
         self._ask({"do": "power on", "host": host})
 
-    def guard(self, pid: int | None) -> None:
-        """Have a child of this process ended (SIGTERM) should this process vanish; None takes that back."""
-        self._ask({"do": "guard", "pid": pid})
-
     def running_scripts(self) -> int:
         """Count the scripts that run on all hosts."""
         return int(self._ask({"do": "busy"})["scripts"])

@@ -7,12 +7,10 @@ with one line. It ends when its input ends, that is also when whoever started it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
 import logging
 import math
-import os
 import shutil
 import signal
 import sys
@@ -40,7 +38,6 @@ class Service:
     """Answers requests about the hosts."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._guarded: int | None = None
         self.world = World(
             [HostState(**host) for host in settings["hosts"]],
             asyncio.get_running_loop(),
@@ -92,9 +89,6 @@ class Service:
                 self.world.faults.clear()
             case "power on":
                 self.world.hosts[request["host"]].power_on()
-            case "guard":
-                self.guard(request["pid"])
-                return {}
             case "requests":
                 return {"requests": self.windows.requests.get(request["host"], []) if self.windows else []}
             case "busy":
@@ -105,18 +99,8 @@ class Service:
         await self.doors.settled()
         return {}
 
-    def guard(self, pid: int | None) -> None:
-        """Have process `pid` ended with this one; None: nobody. A handle never means another process."""
-        if self._guarded is not None:
-            os.close(self._guarded)
-        self._guarded = None if pid is None else os.pidfd_open(pid)
-
     def stop(self) -> None:
-        """Close all ports, end all scripts, and the process that is guarded."""
-        if self._guarded is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._guarded, signal.SIGTERM)
-            self.guard(None)
+        """Close all ports, and end all scripts."""
         self.doors.close()
         for host in self.world.hosts.values():
             for script in list(host.scripts):

@@ -109,7 +109,7 @@ def test_a_signal_ends_everything(simulate, tmp_path: Path, number: int) -> None
 
 
 def test_nothing_is_left_when_it_is_killed(simulate, tmp_path: Path) -> None:
-    """Even without a chance to tidy up: the hosts' process sees the end, stops COMMAND and removes the folder."""
+    """Even without a chance to tidy up: COMMAND ends with it, the hosts' process sees that and removes the folder."""
     process = simulate("--count", "2", "--", "sleep", "300")
     both = started(process)
     assert any(SERVER in command for command in both.values())
