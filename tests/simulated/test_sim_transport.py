@@ -87,6 +87,21 @@ def test_a_sudo_that_is_over_before_the_password_is_sent_is_well(
     assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
 
 
+def test_a_connection_lost_while_sudo_is_tried_is_no_refusal(
+    simulated: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of the password then, and nothing about it is said."""
+    hosts = simulated(2, sudo_password=True)
+    with monkeypatch.context() as cut:
+        cut.setattr(paramiko.Channel, "sendall", lambda channel, _: channel.get_transport().close())
+        with pytest.raises(UnreachableError, match="connection was lost") as raised:
+            hosts.run("linux-1", BODY)
+    assert (raised.value.step, raised.value.todo) == ("sudo", "run again")
+    hosts.hang_up()
+    assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
+    assert hosts.state("linux-1")["counters"]["wrong_sudo_passwords"] == 0
+
+
 def test_a_wrong_sudo_password_is_exactly_one_attempt(simulated: Simulate) -> None:
     """One try for each connection, so that no account is locked; the error says sudo, and the host ran nothing."""
     hosts = simulated(2, sudo_password=True)
