@@ -40,7 +40,7 @@ def _one_line(script: bytes) -> bytes:
 
 
 def _send(channel: paramiko.Channel, data: Iterable[bytes]) -> str:
-    """Send a script's input; the text says how it could not be sent whole. A script that has failed reads no more."""
+    """Send a command's input; the text says how it could not be sent whole. A script that has failed reads no more."""
     channel.settimeout(STALLED)
     try:
         for piece in data:
@@ -138,9 +138,7 @@ class SshShell:
             with self._open() as channel:
                 channel.exec_command("exec sudo -k -S -p '' true")
                 # A sudo that wants no password may be over before ours is sent: its exit status still tells.
-                with contextlib.suppress(*_LOST):
-                    channel.sendall(self._password())
-                    channel.shutdown_write()
+                _send(channel, [self._password()])
                 done = self._read(channel, time.monotonic() + 60, lambda _: None)
         except _LOST as error:
             return self._gone("sudo", error)

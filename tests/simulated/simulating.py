@@ -60,9 +60,16 @@ class Simulated(SimulatedCluster):
 
     def set_cluster(self, **keys: object) -> None:
         """Change settings of the cluster in the inventory."""
+        self._set("cluster", keys)
+
+    def set_sudo_password(self, password: str) -> None:
+        """Have the inventory give a password for sudo, whether the hosts ask for one or not."""
+        self._set("sudo", {"password": {"file": str(self._secret("sudo-password", password.encode()))}})
+
+    def _set(self, group: str, keys: dict[str, object]) -> None:
         file = self.inventory / "defaults.yaml"
         content = yaml.safe_load(file.read_text())
-        content["data"]["cluster"] |= keys
+        content["data"].setdefault(group, {}).update(keys)
         file.write_text(yaml.safe_dump(content))
 
     def shell(self, host: str) -> Shell:

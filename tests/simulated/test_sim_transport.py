@@ -9,8 +9,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-import yaml
-from simulating import Simulate, Simulated
+from simulating import Simulate
 from waiting import eventually
 
 from plugins.connections.ssh import _PromptSocket
@@ -52,21 +51,10 @@ def test_sudo_asks_for_the_password_and_gets_it(simulated: Simulate) -> None:
     assert (counters["sudo_passwords"], counters["wrong_sudo_passwords"]) == (3, 0)
 
 
-def asked_for_none(simulated: Simulate) -> Simulated:
-    """Make hosts whose sudo wants no password, and an inventory that gives one."""
-    hosts = simulated(2)
-    password, file = hosts.folder / "sudo-password", hosts.inventory / "defaults.yaml"
-    password.touch(mode=0o600)
-    password.write_text("not wanted")
-    content = yaml.safe_load(file.read_text())
-    content["data"]["sudo"] = {"password": {"file": str(password)}}
-    file.write_text(yaml.safe_dump(content))
-    return hosts
-
-
 def test_a_password_that_sudo_does_not_want_is_dropped(simulated: Simulate) -> None:
     """A host that lets the user become root without a password gets one all the same: it runs nothing of it."""
-    hosts = asked_for_none(simulated)
+    hosts = simulated(2)
+    hosts.set_sudo_password("not wanted")
     assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
     assert hosts.state("linux-1")["counters"]["sudo_passwords"] == 0
 
@@ -82,7 +70,8 @@ def test_a_sudo_that_is_over_before_the_password_is_sent_is_well(
             assert eventually(lambda: channel.closed)
         send(channel, data)
 
-    hosts = asked_for_none(simulated)
+    hosts = simulated(2)
+    hosts.set_sudo_password("not wanted")
     monkeypatch.setattr(paramiko.Channel, "sendall", late)
     assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
 
