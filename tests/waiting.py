@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def eventually(come: Callable[[], object], seconds: float = 5) -> bool:
-    """Wait until it has come, `seconds` at most; tell whether it has."""
+def eventually(come: Callable[[], object], seconds: float = 5, *, every: float = 0.02) -> bool:
+    """Wait until it has come, `seconds` at most, with a look `every` so many; tell whether it has."""
     end = time.monotonic() + seconds
     while not (there := bool(come())) and time.monotonic() < end:
-        time.sleep(0.02)
+        time.sleep(every)
     return there
 
 

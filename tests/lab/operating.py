@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from waiting import eventually
 
 from plugins.errors import RunbookError
 from plugins.lab import LabOptions, LabState, fingerprint, power_cycle, run_inside, up
@@ -177,10 +178,7 @@ class Cluster:
 
     def until(self, come: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """Wait for what comes by itself."""
-        end = time.monotonic() + seconds
-        while not come():
-            assert time.monotonic() < end, f"no {what} within {seconds:.0f} s"
-            time.sleep(0.5)
+        assert eventually(come, seconds, every=0.5), f"no {what} within {seconds:.0f} s"
 
     def boots(self) -> dict[str, str]:
         """Every host's boot id; empty while it is down."""

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,12 +50,8 @@ def children(pid: int) -> dict[int, str]:
 
 def started(process: subprocess.Popen[str]) -> dict[int, str]:
     """Wait until the hosts and COMMAND run; give both processes."""
-    for _ in range(200):
-        found = children(process.pid)
-        if len(found) == 2:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(process.communicate(timeout=5))
+    assert eventually(lambda: len(children(process.pid)) == 2, seconds=10), process.communicate(timeout=5)
+    return children(process.pid)
 
 
 def test_the_exit_status_is_the_commands(simulate, tmp_path: Path) -> None:
