@@ -260,7 +260,7 @@ def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate,
         began = time.monotonic()
         running.send_signal(number)
         assert running.wait(timeout=20) == 130
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 15
     assert "linux-1: install: " in _said(hosts).read_text()
 
 

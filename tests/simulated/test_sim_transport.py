@@ -150,7 +150,7 @@ def test_a_silent_port_is_given_up_in_time(simulated: Simulate) -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError):
         hosts.shell("linux-1")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_command_that_is_none_of_ours_is_refused(simulated: Simulate) -> None:

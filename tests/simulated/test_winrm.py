@@ -199,7 +199,7 @@ def test_a_script_that_hangs_is_ended_at_its_deadline(windows: Make) -> None:
     began = time.monotonic()
     done, said = run(shell, "say a", "pause 60", deadline=1)
     assert (done.exit_status, said) == (124, ["a"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert run(shell, "say next")[1] == ["next"]
     shell.close()
 
@@ -347,7 +347,7 @@ def test_closing_from_another_thread_ends_the_script_and_the_shell(windows: Make
     began = time.monotonic()
     done, said = run(shell, "say a", "pause 60", deadline=100)
     timer.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "it was closed here" in done.lost
     assert (said, hosts.shells()) == (["a"], 0)
     assert run(shell, "say b")[0].exit_status is None

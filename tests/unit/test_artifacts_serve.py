@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -118,15 +119,12 @@ def test_the_end_cuts_what_is_being_sent(serving: Serving, file: Path) -> None:
     with socket.create_connection((address.hostname or "", address.port or 0), 5) as client:
         client.sendall(f"GET {address.path} HTTP/1.0\r\n\r\n".encode())
         assert client.recv(20).startswith(b"HTTP/1.0 200")
-        began = time.monotonic()
         serving.close()
         serving.close()
-        client.settimeout(5)
-        try:
-            while client.recv(1 << 20):
-                pass
-        except ConnectionResetError:
-            pass
-        assert time.monotonic() - began < 3
+        got = 0
+        with suppress(ConnectionResetError):
+            while piece := client.recv(1 << 20):
+                got += len(piece)
+        assert got < 1 << 30
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((address.hostname or "", address.port or 0), 5)

@@ -116,7 +116,7 @@ def test_closing_from_another_thread_ends_the_wait(connect: Connect) -> None:
         began = time.monotonic()
         done, _ = run(shell, "package a\n", deadline=30)
         assert done.exit_status is None
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 def hold(hosts: Shell, owner: str) -> tuple[Holder, Transcript]:

@@ -284,7 +284,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path, monkeypatch):
     started = time.monotonic()
     with pytest.raises(UsageError, match=r"gave no answer within 0\.5 s"):
         source.read()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     child = int(file.read_text())
     assert eventually(lambda: ended(child))
 
