@@ -146,27 +146,35 @@ _artifact_from_image_look() {
   return 1
 }
 _artifact_from_image_act() {
-  local image=$1 digest=${1#*@} mounted=$ARTIFACTS_STAGED/image sha256 notes=() status=0
+  local digest=${1#*@} mounted=$ARTIFACTS_STAGED/image sha256 notes=()
+  IMAGE=$1
   shift
   _artifact_folders
-  # Of a run that was killed.
-  if mountpoint -q -- "$mounted"; then umount -- "$mounted"; fi
+  # Of a run that was killed: containerd would give the image that it had mounted there once more.
+  _image_unmount >/dev/null 2>&1 || :
   mkdir -p -- "$mounted"
   _artifact_architecture
-  # A namespace of its own: the kubelet knows nothing of it, and all of it goes again.
-  ctr --namespace ovn-runbooks images pull --platform "linux/$REPLY" "$image" >/dev/null
-  ctr --namespace ovn-runbooks images mount "$image" "$mounted" >/dev/null
+  _image pull --platform "linux/$REPLY" "$IMAGE" >/dev/null
+  # Whatever fails from here on ends this subshell, and the image goes all the same.
+  trap _image_gone EXIT
+  _image mount "$IMAGE" "$mounted" >/dev/null
   while (($# > 0)); do
-    sha256=$(sha256sum -- "$mounted$1") && _artifact_place "$mounted$1" "$2" "$3" || status=$?
-    if ((status)); then break; fi
+    _artifact_place "$mounted$1" "$2" "$3"
+    sha256=$(sha256sum -- "$mounted$1")
     notes+=("$2" "${sha256%% *}")
     shift 3
   done
-  ctr --namespace ovn-runbooks images unmount --rm "$mounted" >/dev/null
-  rmdir -- "$mounted"
-  ctr --namespace ovn-runbooks images remove --sync "$image" >/dev/null
-  if ((status)); then return "$status"; fi
+  trap - EXIT
+  _image_gone
   _artifact_note "$digest" "${notes[@]}"
+}
+# A namespace of its own: the kubelet knows nothing of it, and all of it goes again.
+_image() { ctr --namespace ovn-runbooks images "$@"; }
+_image_unmount() { _image unmount --rm "$ARTIFACTS_STAGED/image"; }
+_image_gone() {
+  _image_unmount >/dev/null
+  rmdir -- "$ARTIFACTS_STAGED/image"
+  _image remove --sync "$IMAGE" >/dev/null
 }
 _containerd() {
   _needs ctr || return

@@ -250,7 +250,8 @@ def test_a_service_is_restarted_for_a_new_file(place: Run, web: Web, tmp_path: P
 
 
 CTR = """#!/bin/sh
-# Of containerd: images by namespace are files of the folder $S; an image's content is the folder $S/content.
+# Of containerd: images by namespace are files of the folder $S; an image's content is the folder $S/content. What was
+# once mounted stays $S/view until it is unmounted with --rm.
 S=%s
 shift; space=$1; shift 2
 mkdir -p "$S/$space"
@@ -262,8 +263,8 @@ case "$1" in
   import) name=$(cat "$last"); touch "$S/$space/$(key "$name")" ;;
   label) ;;
   pull) touch "$S/$space/$(key "$last")" ;;
-  mount) mount --bind "$S/content" "$last" ;;
-  unmount) umount "$last" ;;
+  mount) [ -e "$S/view" ] || cp -r "$S/content" "$S/view"; mount --bind "$S/view" "$last" ;;
+  unmount) ! mountpoint -q "$last" || umount "$last"; rm -r "$S/view" ;;
   remove) rm "$S/$space/$(key "$last")" ;;
   *) exit 1 ;;
 esac
@@ -284,7 +285,7 @@ def containerd(tmp_path: Path) -> Run:
     subprocess.run([sys.executable, "-c", listening], cwd=tmp_path / "socket", check=True)
     mounts = {"var-lib": "/var/lib", "bin": "/usr/local/sbin", "socket": "/run/containerd"}
     prefix = " ".join(f"mkdir -p {to} && mount --bind {tmp_path}/{name} {to} &&" for name, to in mounts.items())
-    return partial(run_body, tmp_path / "run", prefix=prefix)
+    return lambda body, more="", **how: run_body(tmp_path / "run", body, prefix=prefix + more, **how)
 
 
 def test_an_image_is_imported_once(containerd: Run, web: Web) -> None:  # noqa: F811
@@ -329,6 +330,30 @@ def test_an_image_without_the_file_leaves_nothing(containerd: Run, tmp_path: Pat
     assert "/usr/bin/none" in said.steps[0].output
     assert not list((tmp_path / "ctr" / "ovn-runbooks").iterdir())
     assert not (tmp_path / "none").exists()
+
+
+def test_an_image_that_a_killed_run_left_mounted_is_not_taken_for_the_next(containerd: Run, tmp_path: Path) -> None:
+    """What containerd had mounted for another image goes first."""
+    for folder, program in (("content", b"new"), ("view", b"old")):
+        (tmp_path / "ctr" / folder / "usr/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ctr" / folder / "usr/bin/ovnkube").write_bytes(program)
+    image, path = f"example.org/ovn:1@sha256:{digest(b'image')}", tmp_path / "ovnkube"
+    assert containerd(f"artifact_from_image {image} /usr/bin/ovnkube {path} 0755\n").statuses == ["changed"]
+    assert path.read_bytes() == b"new"
+
+
+def test_a_full_disk_leaves_the_program_of_before(containerd: Run, tmp_path: Path) -> None:
+    """A copy that did not become whole takes nobody's place, and neither a mount nor the image is left."""
+    (tmp_path / "ctr/content/usr/bin/ovnkube").write_bytes(bytes(200_000))
+    image, folder = f"example.org/ovn:1@sha256:{digest(b'image')}", tmp_path / "small"
+    folder.mkdir()
+    body = f"artifact_from_image {image} /usr/bin/ovnkube {folder}/ovnkube 0755\n"
+    small = f"mount -t tmpfs -o size=64k none {folder} && echo old >{folder}/ovnkube &&"
+    said = containerd(body, f"{small} trap 'cat {folder}/ovnkube' EXIT;")
+    assert said.statuses == ["failed"]
+    assert "No space left" in said.steps[0].output
+    assert said.stderr == "old\n"
+    assert not list((tmp_path / "ctr" / "ovn-runbooks").iterdir())
 
 
 def test_without_containerd_it_is_said(place: Run, tmp_path: Path) -> None:
