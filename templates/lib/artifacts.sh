@@ -100,26 +100,36 @@ _artifact_archive_act() {
 }
 
 # artifact_image REFERENCE [ARCHITECTURE SHA256 LOCATION]...: containerd has the image for Kubernetes, from an OCI
-# archive; one that is there already, wherever it came from, stays.
+# archive; one that is there already, wherever it came from, stays. It is pinned: the kubelet would otherwise remove it
+# when the disk fills up, and could not pull it again.
 artifact_image() { _artifact_step "image $1" '' _artifact_image "$@"; }
 _artifact_image_look() {
-  local names
   ARTIFACT_DIFFERS=1
   _artifact_choose "${@:2}" || return 3
   _containerd || return
-  names=$(ctr --namespace k8s.io images list --quiet "name==$1" 2>&1) || { MESSAGE="containerd: $names"; return 2; }
-  [[ $names == "$1" ]] && return 0
-  DIFF="+image $1"$'\n'
+  _image_listed "name==$1,labels.\"$IMAGE_PIN\"==pinned" || return
+  [[ $REPLY == "$1" ]] && return 0
+  _image_listed "name==$1" || return
+  if [[ $REPLY == "$1" ]]; then ARTIFACT_DIFFERS=0; fi
+  DIFF="+image $1, pinned"$'\n'
   return 1
 }
 _artifact_image_act() {
   _artifact_choose "${@:2}"
-  _artifact_fetch
-  # Whatever name the archive has for it: its checksum says that it is the right one.
-  ctr --namespace k8s.io images import --index-name "$1" "$REPLY"
-  # The kubelet would otherwise remove it when the disk fills up, and could not pull it again.
-  ctr --namespace k8s.io images label "$1" io.cri-containerd.pinned=pinned
-  rm -f -- "$REPLY"
+  if ((ARTIFACT_DIFFERS)); then
+    _artifact_fetch
+    # Whatever name the archive has for it: its checksum says that it is the right one.
+    ctr --namespace k8s.io images import --index-name "$1" "$REPLY"
+    rm -f -- "$REPLY"
+  fi
+  ctr --namespace k8s.io images label "$1" "$IMAGE_PIN=pinned"
+}
+IMAGE_PIN=io.cri-containerd.pinned
+# _image_listed FILTER: REPLY becomes the names of Kubernetes' images.
+_image_listed() {
+  REPLY=$(ctr --namespace k8s.io images list --quiet "$1" 2>&1) && return 0
+  MESSAGE="containerd: $REPLY"
+  return 2
 }
 
 # artifact_from_image IMAGE@DIGEST [INSIDE PATH MODE]...: files out of a container image, which is not kept.
@@ -176,8 +186,12 @@ _image_gone() {
   rmdir -- "$ARTIFACTS_STAGED/image"
   _image remove --sync "$IMAGE" >/dev/null
 }
+# _containerd: it runs; ctr then unpacks images as the configuration says that containerd does.
 _containerd() {
   _needs ctr || return
+  if [[ $(cat /etc/containerd/config.toml 2>/dev/null) =~ $'\n'' '*'snapshotter = "'([^\"]+) ]]; then
+    export CONTAINERD_SNAPSHOTTER=${BASH_REMATCH[1]}
+  fi
   [[ -S /run/containerd/containerd.sock ]] && return 0
   # shellcheck disable=SC2034  # read by _report
   MESSAGE='containerd does not run'
