@@ -15,6 +15,8 @@ from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 
 NAME = "token of ovnkube"
+UNIT = "/etc/systemd/system/ovnkube.service"
+CONFIG, TOKEN = "/etc/openvswitch/ovn_k8s.conf", "/etc/openvswitch/ovnkube-token"
 
 
 def start_ovnkube(task: Task) -> StepsResult:
@@ -31,7 +33,6 @@ def start_ovnkube(task: Task) -> StepsResult:
         planned = Step(NAME, Status.WOULD_CHANGE, message="the API makes one when it is there")
         return StepsResult(task.host, (planned,))
     northbound, southbound = databases(task)
-    unit, config = "/etc/systemd/system/ovnkube.service", "/etc/openvswitch/ovn_k8s.conf"
     return run_script(
         task,
         "linux/start_ovnkube.sh.j2",
@@ -44,11 +45,14 @@ def start_ovnkube(task: Task) -> StepsResult:
         mtu=PODS_MTU,
         hybrid=has_windows(task),
         api_url=api_url(task),
+        unit=UNIT,
+        config=CONFIG,
+        token_file=TOKEN,
         token=token.reveal(),
         northbound=northbound,
         southbound=southbound,
         place={"key": KEY, "certificate": CERTIFICATE},
         authority=AUTHORITY,
         cluster_authority=CA,
-        watched=(unit, config, "/usr/local/bin/ovnkube", KEY, CERTIFICATE, AUTHORITY, CA),
+        watched=(UNIT, CONFIG, TOKEN, "/usr/local/bin/ovnkube", KEY, CERTIFICATE, AUTHORITY, CA),
     )

@@ -13,7 +13,7 @@ from plugins.simulate.windows.nodes import why_not_ready
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
-_TOKEN = re.compile(r"^token=(\S+)$", re.MULTILINE)
+_LINKED_TOKEN = re.compile(r"/ln -sfn (\S+) /run/secrets/kubernetes\.io/serviceaccount/token")
 _POD = 5  # which address of its node's subnet a temporary pod has
 _VERSION = re.compile(r"/(v[0-9][0-9.]*)/")
 _NO_NETWORK = (
@@ -62,11 +62,11 @@ def condition(master: SimulatedHost, name: str) -> str:
 
 def _plugs_in_pods(host: SimulatedHost, master: SimulatedHost) -> bool:
     """Whether the host's ovnkube works: the API knows its token, and its chassis has joined."""
-    text = host.state.files.text(unit_of(host, "ovnkube").options.get("config-file", "")) or ""
-    shown = _TOKEN.search(text)
+    linked = _LINKED_TOKEN.search(unit_of(host, "ovnkube").before)
+    shown = linked and host.state.files.text(linked[1])
     secrets = [key.removeprefix("Secret ").split("/") for key in master.state.objects if key.startswith("Secret ")]
     known = {token_of(master, namespace, name) for namespace, name in secrets}
-    return host.well("ovnkube") and shown is not None and shown[1] in known and not why_not_connected(host)
+    return host.well("ovnkube") and shown in known and not why_not_connected(host)
 
 
 def available(master: SimulatedHost, namespace: str, name: str) -> int:

@@ -24,9 +24,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class UnitFile:
-    """What a unit file says; `notifies` is a service whose start waits until it is well."""
+    """What a unit file says; `notifies` is a service whose start waits until it is well, `before` comes first."""
 
     program: str = ""
+    before: str = ""
     condition: str = ""
     notifies: bool = False
     options: dict[str, str] = field(default_factory=dict)
@@ -49,6 +50,7 @@ def read_unit(files: Files, name: str) -> UnitFile | None:
     command = keys.get("ExecStart", "")
     return UnitFile(
         program=command.partition(" ")[0],
+        before=keys.get("ExecStartPre", ""),
         condition=keys.get("ConditionPathExists", ""),
         notifies=keys.get("Type") == "notify",
         options=dict(_OPTION.findall(command)),

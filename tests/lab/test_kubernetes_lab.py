@@ -27,6 +27,7 @@ real = pytest.mark.skipif(not REAL, reason="stand-ins run no pods: KUBERNETES_MI
 NODES = f"kubectl --kubeconfig={SUPERUSER_CONFIG} get nodes -o json"
 PRIVATE = (
     "/etc/kubernetes/*.kubeconfig /etc/kubernetes/tls/*-key.pem /etc/openvswitch/ovn_k8s.conf /etc/openvswitch/*key*"
+    " /etc/openvswitch/ovnkube-token"
 )
 STARTS = "systemctl show -p ActiveEnterTimestampMonotonic --value kube-apiserver kube-scheduler kubelet ovnkube etcd"
 
@@ -110,20 +111,22 @@ def test_the_second_time_changes_nothing(kubernetes: Cluster) -> None:
 
 
 def test_what_opens_the_cluster_is_for_root_alone(kubernetes: Cluster) -> None:
-    """Keys, kubeconfigs and ovnkube's configuration; and no process shows the token that it has from there."""
+    """Keys, kubeconfigs and ovnkube's configuration; and neither a process nor the journal shows ovnkube's token."""
     for host in kubernetes.linux:
         modes = kubernetes.shell(host, f"stat -c '%a' {PRIVATE}").splitlines()
         assert len(modes) >= 5, modes
         assert set(modes) == {"600"}
-        token = kubernetes.shell(host, "sed -n 's/^token=//p' /etc/openvswitch/ovn_k8s.conf")
+        token = kubernetes.shell(host, "cat /etc/openvswitch/ovnkube-token")
         assert token
         assert token not in kubernetes.shell(host, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")
+        assert "Parsed config" in kubernetes.shell(host, "journalctl -u ovnkube")
+        assert kubernetes.shell(host, "journalctl --no-pager | grep -cFf /etc/openvswitch/ovnkube-token || :") == "0"
 
 
 @real
 def test_secrets_are_encrypted_in_etcd(kubernetes: Cluster) -> None:
     """The DNS server's configuration is found in etcd's files as it is; a service account's token is not."""
-    token = kubernetes.shell("master", "sed -n 's/^token=//p' /etc/openvswitch/ovn_k8s.conf")
+    token = kubernetes.shell("master", "cat /etc/openvswitch/ovnkube-token")
     assert kubernetes.shell("master", "grep -rlaF 'lameduck 5s' /var/lib/etcd")
     assert kubernetes.shell("master", f"grep -rlaF '{token}' /var/lib/etcd") == ""
     assert (

@@ -22,6 +22,7 @@ from standin.kinds import of_word
 from standin.refusal import Refusal
 
 CONFIGURATION = Path("/etc/cni/net.d/10-ovn-kubernetes.conf")
+POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # a path
 SUBNETS = "k8s.ovn.org/node-subnets"
 TUNNELS = "ext-vxlan"
 HYBRID_SUBNET = "k8s.ovn.org/hybrid-overlay-node-subnet"
@@ -55,13 +56,22 @@ def read_config(path: str) -> dict[str, dict[str, str]]:
         if unknown := sorted(values.keys() - SECTIONS[section]):
             raise Refusal(f"{path}: unknown key {unknown[0]} in [{section}]")
     for section, keys in (
-        ("kubernetes", {"apiserver", "cacert", "token"}),
+        ("kubernetes", {"apiserver", "cacert"}),
         ("ovnnorth", DATABASE),
         ("ovnsouth", DATABASE),
     ):
         if missing := sorted(key for key in keys if not found.get(section, {}).get(key)):
             raise Refusal(f"{path}: no {missing[0]} in [{section}]")
+    print(f"Parsed config: {found}", flush=True)
     return found
+
+
+def read_token(api: dict[str, str]) -> str:
+    """The service account's token: the configuration's, or where a pod has it. Raises Refusal without one."""
+    token = api.get("token") or certificates.private(POD_TOKEN).read_text()
+    if token.strip() != token:
+        raise Refusal(f"{POD_TOKEN}: white space around the token is sent with it")
+    return token
 
 
 def check_database(values: dict[str, str], name: str) -> None:
@@ -161,7 +171,7 @@ def main(_component: str, _version: str, words: Sequence[str]) -> NoReturn:
         check_database(config[section], database)
     api = config["kubernetes"]
     certificates.readable(api["cacert"])
-    client = Client({"server": api["apiserver"], "certificate-authority": api["cacert"], "token": api["token"]})
+    client = Client({"server": api["apiserver"], "certificate-authority": api["cacert"], "token": read_token(api)})
     watch(client)
     hybrid = "enable-hybrid-overlay" in found
     if hybrid:
