@@ -60,7 +60,9 @@ _journal() { journalctl --no-pager -o cat -n "${2:-25}" -u "$1.service" 2>&1; }
 # stays.
 manifest() { _step "manifest $1" '' _manifest "$@"; }
 # _kubectl KUBECONFIG WORDS: a dry run must not leave kubectl's cache of the API behind, so it lies in /run.
-_kubectl() { kubectl --kubeconfig="$1" --request-timeout=30s --cache-dir="$KUBE_CACHE" "${@:2}"; }
+_kubectl() { _kubectl_patient "$1" --request-timeout=30s "${@:2}"; }
+# A proxy that downloads go through is not one for the API.
+_kubectl_patient() { NO_PROXY='*' no_proxy='*' kubectl --kubeconfig="$1" --cache-dir="$KUBE_CACHE" "${@:2}"; }
 KUBE_CACHE=/run/ovn-runbooks/kube-cache
 # _kubectl_or_over: kubectl is there; else the step is over, and in a dry run status 1 says so.
 _kubectl_or_over() {

@@ -14,7 +14,7 @@ traffic_pods() {
   _report ok
 }
 _traffic_pods_remove() {
-  kubectl --kubeconfig="$1" --cache-dir="$KUBE_CACHE" delete namespace "$2" --ignore-not-found --timeout=90s
+  _kubectl_patient "$1" delete namespace "$2" --ignore-not-found --timeout=90s
 }
 
 # traffic_pods_gone KUBECONFIG NAMESPACE: the pods and their namespace are no more.

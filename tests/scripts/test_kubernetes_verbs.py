@@ -19,6 +19,7 @@ from plugins.scripts import quote
 # What they answer lies in files of the folder $S, and what they were asked is added to $S/asked.
 TOOLS = {
     "kubectl": """
+[ "$NO_PROXY $no_proxy" = '* *' ] || { echo 'the proxy was asked' >&2; exit 1; }
 case " $* " in
   *" diff "*)
     cat >/dev/null

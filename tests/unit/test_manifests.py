@@ -186,3 +186,21 @@ def test_every_configuration_file_is_strict(file: File) -> None:
     version, _, kind = file.kind.rpartition("/")
     assert (document["apiVersion"], document["kind"]) == (version, kind)
     assert list(strangers(document, FIELDS[file.kind], kind)) == []
+
+
+@pytest.mark.parametrize("name", ["2026", "1e3", "null", "on"])
+def test_names_that_yaml_takes_for_something_else_stay_names(name: str) -> None:
+    """A cluster may be called so; programs refuse files where a name is no string."""
+    cluster = CLUSTER.model_copy(update={"name": name, "dns_domain": name})
+    values = {file.template: file.values for file in FILES}
+    files = environment("current")
+
+    def read(template: str) -> Any:
+        text = files.get_template(f"files/{template}").render(cluster=cluster, **values[template])
+        return yaml.safe_load(text)
+
+    config = read("kubeconfig.j2")
+    context = config["contexts"][0]
+    assert [config["current-context"], config["clusters"][0]["name"], context["name"]] == [name] * 3
+    assert context["context"] == {"cluster": name, "user": "system:node:a"}
+    assert read("kubelet.yaml.j2")["clusterDomain"] == name
