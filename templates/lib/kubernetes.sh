@@ -16,7 +16,7 @@ healthy() {
   _begin "$1 healthy"
   until=$((SECONDS + $4))
   _restarts "$3"
-  restarts=$REPLY
+  restarts=$REPLY REPLY=''
   while :; do
     words=$(_ask_url 5 "$2" "${@:5}") && { _report ok; return; }
     ((STEPS_DRY_RUN || SECONDS >= until)) && break
@@ -135,7 +135,7 @@ _node() {
   _kubectl_or_over || return 0
   until=$((SECONDS + $5))
   _restarts "$service"
-  restarts=$REPLY
+  restarts=$REPLY REPLY=''
   while :; do
     seen=$(_kubectl "$3" get node "$4" -o "jsonpath=$NODE_PATH" 2>&1)
     status=$?

@@ -137,7 +137,7 @@ def test_a_killed_run_is_taken_up_again(cluster: Cluster) -> None:
     before = made.read_bytes()
     said = cluster.kill_at(changed("bridge"), "bootstrap")
     assert "FAILED" not in said
-    ran = cluster.run("bootstrap")
+    ran = cluster.run_when_free("bootstrap")
     assert (ran.status, ran.count("failed")) == (0, 0), ran.text
     assert (made.read_bytes(), list(cluster.state.rglob("ca.pem"))) == (before, [made])
     assert cluster.authorities() == {hashlib.sha256(before.strip()).hexdigest()}

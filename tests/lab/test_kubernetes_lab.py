@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
 import pytest
 from operating import Cluster
@@ -21,7 +20,6 @@ from plugins.lab.windows.link import OVERLAY_NIC
 
 pytestmark = pytest.mark.lab
 
-LOCKED = 3
 REAL = bool(os.environ.get("KUBERNETES_MIRROR"))
 real = pytest.mark.skipif(not REAL, reason="stand-ins run no pods: KUBERNETES_MIRROR names no mirror")
 NODES = f"kubectl --kubeconfig={SUPERUSER_CONFIG} get nodes -o json"
@@ -188,11 +186,7 @@ def test_a_killed_run_is_taken_up_again(kubernetes: Cluster) -> None:
     assert "FAILED" not in said
     before = authorities(kubernetes)
     assert before
-    for _ in range(90):
-        ran = kubernetes.run("bootstrap")
-        if ran.status != LOCKED:
-            break
-        time.sleep(1)  # the master hears of the killed run's end a moment later, after a minute at most
+    ran = kubernetes.run_when_free("bootstrap")
     assert (ran.status, ran.count("failed")) == (0, 0), ran.text
     assert authorities(kubernetes) == before
     assert len(kubernetes.authorities()) == 1

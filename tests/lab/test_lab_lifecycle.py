@@ -363,11 +363,13 @@ def test_a_killed_build_leaves_nothing_that_is_used(tmp_path: Path) -> None:
         assert eventually(lambda: list(images.glob(".build-*/layer/debootstrap")), seconds=30)
         assert children(process.pid), "debootstrap runs"
         process.kill()
-    time.sleep(0.5)
+
+    def building() -> list[str]:  # the network was made before; that is what `down` is for
+        return [rest for rest in rests(tmp_path / "lab", "labtest2") if rest.startswith(("process", "mount"))]
+
+    assert eventually(lambda: not building(), seconds=20), building()
     assert list(images.glob(".build-*"))
     assert not list(images.glob("*-*/etc"))
-    # The network was made before; that is what `down` is for.
-    assert not [rest for rest in rests(tmp_path / "lab", "labtest2") if rest.startswith(("process", "mount"))]
     down(tmp_path / "lab", purge=True, say=quiet)
     assert not rests(tmp_path / "lab", "labtest2")
     assert not (tmp_path / "lab").exists()

@@ -39,8 +39,11 @@ def network(cluster: Cluster) -> list[str]:
     return cluster.shell(HOST, NETWORK).split()
 
 
-def reaches(cluster: Cluster, state: str, seconds: float = 60) -> None:
-    """Wait until the change stands at `state`."""
+BEGUN = ("started", "applying")  # the first of them is over in a moment
+
+
+def reaches(cluster: Cluster, state: str | tuple[str, ...], seconds: float = 60) -> None:
+    """Wait until the change stands at `state`, or at one of them."""
     come = eventually(lambda: cluster.shell(HOST, STATE).startswith(state), seconds)
     assert come, f"not {state}: {cluster.shell(HOST, STATE)}"
 
@@ -49,7 +52,7 @@ def changing(cluster: Cluster) -> Callable[[str], bool]:
     """For `kill_at`, told of nothing the host does: true for the line after the host has begun the change."""
 
     def seen(_: str) -> bool:
-        reaches(cluster, "started")
+        reaches(cluster, BEGUN)
         return True
 
     return seen
@@ -71,7 +74,7 @@ def bare_nic(cluster: Cluster) -> Iterator[Cluster]:
 @contextmanager
 def unheard(cluster: Cluster) -> Iterator[None]:
     """The host makes its change and nobody can reach it after that."""
-    reaches(cluster, "started")
+    reaches(cluster, BEGUN)
     with unplugged(cluster.lab.folder, HOST):
         yield
 

@@ -59,8 +59,10 @@ def preflight(packages: tuple[str, ...] = PACKAGES) -> str:
 
 
 def background(program: str) -> str:
-    """A command line that runs a Perl program beside the script, and is ready when it ends."""
-    return f"perl -MFcntl -MIO::Socket::INET -e {quote(program)} >/dev/null 2>&1 & sleep 0.4"
+    """A command line that runs a Perl program beside the script, which says when it is ready."""
+    ready = "open(my $r, q(>), q(/tmp/ready)) or die; close $r; sleep 60"
+    perl = f"perl -MFcntl -MIO::Socket::INET -e {quote(f'{program}; {ready}')}"
+    return f"{perl} >/dev/null 2>&1 & for n in {{1..200}}; do [[ ! -e /tmp/ready ]] || break; sleep 0.1; done"
 
 
 def facts(ran: Ran) -> HostFacts:
@@ -122,7 +124,7 @@ def test_the_network_is_told_as_it_is(host: Host) -> None:
     host.command("ip", "route", "add", "unreachable", "default", "metric", "5")
     listener = background(
         "my @s = (IO::Socket::INET->new(Listen => 1, LocalPort => 4242), "
-        "IO::Socket::INET->new(Proto => q(udp), LocalPort => 4343)); sleep 5"
+        "IO::Socket::INET->new(Proto => q(udp), LocalPort => 4343))"
     )
     told = facts(host.run(EVERYTHING, prefix=listener))
     assert [(nic, str(address)) for nic, address in told.addresses] == [
@@ -193,7 +195,7 @@ def test_who_holds_the_package_lock(host: Host) -> None:
     # struct flock of x86_64 and arm64: type, whence, start, length, pid.
     holder = background(
         "$0 = q(apt-get); open(my $f, q(+>), q(/var/lib/dpkg/lock-frontend)) or die;"
-        "my $lock = pack(q(s s x4 q q l x4), F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $lock) or die; sleep 3"
+        "my $lock = pack(q(s s x4 q q l x4), F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $lock) or die"
     )
     told = facts(host.run("gather package_lock", prefix=holder))
     assert told.text("package_lock").split()[1] == "apt-get"
@@ -222,7 +224,7 @@ def test_sources_behind_a_proxy(host: Host) -> None:
         "rm -rf /etc/apt/sources.list.d /etc/apt/apt.conf.d; mkdir /etc/apt/apt.conf.d;"
         " echo 'deb http://mirror.invalid/debian x main' >/etc/apt/sources.list;"
         " echo 'Acquire::http::Proxy \"http://127.0.0.1:3128/\";' >/etc/apt/apt.conf.d/proxy;"
-        + background("my $s = IO::Socket::INET->new(Listen => 1, LocalPort => 3128); sleep 4")
+        + background("my $s = IO::Socket::INET->new(Listen => 1, LocalPort => 3128)")
     )
     told = facts(host.run("gather package_source=no-such-package", prefix=prefix))
     assert told.text("package_source") == "http://mirror.invalid reachable"

@@ -41,7 +41,7 @@ def test_a_busy_database_is_asked_again(tmp_path: Path) -> None:
 
 def test_a_database_that_never_answers_is_told_as_the_tool_tells_it(tmp_path: Path) -> None:
     """After the seconds that it is given."""
-    answer, calls = asked(tmp_path, answers=10**6, seconds=1)
+    answer, calls = asked(tmp_path, answers=10**6, seconds=2)
     assert "database connection failed ()" in answer
     assert calls > 1
 

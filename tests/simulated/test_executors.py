@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -48,8 +49,12 @@ class Run:
         }
 
     def in_the_middle(self) -> None:
-        """Wait until a script runs on every host at the same time."""
-        assert eventually(lambda: self.cluster.running_scripts() >= HOSTS, seconds=120)
+        """Wait until a script hangs on every host, beside the one that holds the cluster's lock."""
+
+        def hang() -> bool:
+            return self.cluster.running_scripts() > HOSTS
+
+        assert eventually(lambda: hang() and not time.sleep(0.5) and hang(), seconds=120)
 
     def leaves_nothing(self) -> bool:
         """Whether the workers' own folders are gone."""

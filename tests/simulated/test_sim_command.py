@@ -49,8 +49,9 @@ def children(pid: int) -> dict[int, str]:
 
 
 def started(process: subprocess.Popen[str]) -> dict[int, str]:
-    """Wait until the hosts and COMMAND run; give both processes."""
-    assert eventually(lambda: len(children(process.pid)) == 2, seconds=10), process.communicate(timeout=5)
+    """Wait until the hosts and COMMAND, a sleep, run; give both processes."""
+    runs = eventually(lambda: any(line.startswith("sleep ") for line in children(process.pid).values()), seconds=30)
+    assert runs, process.communicate(timeout=5)
     return children(process.pid)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -40,7 +41,7 @@ def test_one_holder_at_a_time_beside_other_scripts(simulated: Simulate, options:
     assert first.beat()
     assert hosts.run("master-1", "package a\n").statuses == ["changed"]
     second, refused = hold(hosts, "bob@desk")
-    assert refused.message.startswith("held by ann@desk; last sign of life 0 s ago (after 60 s without")
+    assert re.match(r"held by ann@desk; last sign of life \d+ s ago \(after 60 s without", refused.message)
     assert eventually(lambda: not second.beat())
     second.close()
     first.close()
@@ -54,8 +55,8 @@ def test_silence_ends_it(simulated: Simulate) -> None:
     """A holder that says nothing loses the lock, and learns of it by its next beat."""
     hosts = simulated(1)
     first, _ = hold(hosts, "ann@desk", silence=0.5)
-    time.sleep(1)
-    assert not first.beat()
+    assert eventually(lambda: hosts.running_scripts() == 0)
+    assert eventually(lambda: not first.beat())
     second, taken = hold(hosts, "bob@desk")
     assert taken.status == "ok"
     for each in (first, second):
@@ -68,8 +69,9 @@ def test_a_lost_connection_frees_it(simulated: Simulate, how: str) -> None:
     hosts = simulated(1, timing=Timing(until_reboot=0.05, reboot=0.2))
     hold(hosts, "ann@desk")
     if how == "reboot":
-        hosts.run("master-1", f"reboot_now {hosts.state('master-1')['boot_id']}\n")
-        time.sleep(0.6)
+        boot = hosts.state("master-1")["boot_id"]
+        hosts.run("master-1", f"reboot_now {boot}\n")
+        assert eventually(lambda: hosts.state("master-1")["boot_id"] != boot)
     hosts.hang_up()
     assert eventually(lambda: hosts.running_scripts() == 0)
     again, taken = hold(hosts, "bob@desk")

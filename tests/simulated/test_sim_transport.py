@@ -135,10 +135,13 @@ def test_a_refused_login_says_who_and_how(simulated: Simulate, login: str) -> No
 
 def test_a_closed_port_is_refused_and_opens_again(simulated: Simulate) -> None:
     """A host that is down is unreachable at once, with the address in the error."""
-    hosts = simulated(2, faults=("linux-1:closed:seconds=1",))
+    hosts = simulated(2)
+    assert hosts.nornir
+    hosts.add_fault("linux-1:closed:seconds=4")
     with pytest.raises(UnreachableError, match=r"127\.\d+\.0\.3:2222: Connection refused"):
         hosts.shell("linux-1")
-    time.sleep(1.1)
+    time.sleep(4.1)
+    assert hosts.running_scripts() == 0  # an answer comes when all ports are as they should be
     assert hosts.run("linux-1", BODY).transcript.ended
 
 
