@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -36,11 +37,13 @@ def kubeconfig(
 ) -> None:
     """Print the administrator's kubeconfig, which the stage `access` of the bootstrap has made.
 
-    It holds a private key: whoever has it owns the cluster until the certificate ends, or until the binding
-    ovn-runbooks:administrators is taken away.
+    It holds a private key: whoever has it owns the cluster until the certificate ends. Without the binding
+    ovn-runbooks:administrators, which the next bootstrap makes again, it opens nothing.
     """
     from plugins.inventory.model import ClusterSettings
+    from plugins.kubeconfig import AGAIN, administrator_ends
     from plugins.pki.disk import read_private, write_private
+    from plugins.pki.issue import RENEW_DAYS
     from plugins.settings import init, load_settings
     from plugins.state_files import KUBECONFIG
 
@@ -51,8 +54,11 @@ def kubeconfig(
         raise UsageError(f"the cluster {cluster.name} is an overlay alone (kubernetes: false in defaults.yaml)")
     data = read_private(file)
     if data is None:
-        print(f"There is no {file} yet: run the bootstrap, or python -m runbooks.task access", file=sys.stderr)
+        print(f"There is no {file} yet: run the bootstrap, or {AGAIN}", file=sys.stderr)
         raise typer.Exit(1)
+    ends = administrator_ends(file)
+    if ends and ends - datetime.now(UTC) < timedelta(RENEW_DAYS):
+        print(f"Its certificate ends on {ends:%Y-%m-%d}: {AGAIN} makes another one", file=sys.stderr)
     if output is None:
         sys.stdout.write(data.decode())
         return

@@ -56,7 +56,8 @@ def _watched(service: str, task: Task) -> tuple[str, ...]:
     if service != "kube-apiserver":
         name = service.removeprefix("kube-")
         pair = placement(name)
-        return unit, program, CONFIGS[name.replace("-", "_")], pair.certificate, pair.key, CA
+        own = (unit, program, CONFIGS[name.replace("-", "_")], pair.certificate, pair.key, CA)
+        return (*own, placement("service-account").key) if name == "controller-manager" else own
     pairs = [placement(row.name) for row in leaves_for(host_settings(task.host).role) if row.name in _SERVER_PAIRS]
     return (
         unit,

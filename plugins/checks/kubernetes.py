@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from json import JSONDecodeError, loads
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.overlay import all_active
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.kubernetes import DNS, ROLE_LABELS, api_address, api_name, node_services, placement
+from plugins.pki.issue import RENEW_DAYS
 from plugins.pki.profiles import LeafProfile, Names, identity
 from plugins.pki.table import OVN, leaves_for
 from plugins.words import listed
@@ -23,7 +25,7 @@ class Node:
     """What one node is judged against.
 
     `names` fill the table of certificates, `version` is the kubelet's in this release, `workers` is how many hosts
-    take ordinary pods.
+    take ordinary pods; `administrator` is when the operator's own certificate ends, None where there is none.
     """
 
     settings: HostSettings
@@ -31,6 +33,7 @@ class Node:
     names: Names
     version: str
     workers: int
+    administrator: datetime | None
 
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -108,6 +111,15 @@ def deployment(facts: HostFacts, node: Node) -> Verdict:
     return verdict(f"{have or 0} pods available", words)
 
 
+def administrator(facts: HostFacts, node: Node) -> Verdict:
+    """The operator's own way in stays open; no host has that certificate."""
+    del facts
+    if node.administrator is None:
+        return note("no kubeconfig in the state folder")
+    days = (node.administrator - datetime.now(UTC)).days
+    return (ok if days >= RENEW_DAYS else failed)(f"{days} days left")
+
+
 def healthy(part: str) -> Rule[Node]:
     """Make the rule that a part of the cluster says that it is well."""
 
@@ -138,7 +150,7 @@ def rules_for(role: Role) -> tuple[Rule[Node], ...]:
     if role is not Role.MASTER:
         return (*_NODE_RULES, *pairs, _NAME)
     parts = tuple(map(healthy, ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")))
-    return (*_NODE_RULES, *parts, *pairs, _DEPLOYMENT, _NAME)
+    return (*_NODE_RULES, *parts, *pairs, _ADMINISTRATOR, _DEPLOYMENT, _NAME)
 
 
 def silent(facts: HostFacts) -> bool:
@@ -170,6 +182,12 @@ _NODE_RULES: tuple[Rule[Node], ...] = (
     Rule("node-version", "the release's kubelet", _AGAIN.format("artifacts (and kubelet)"), version),
     Rule("node-address", "the inventory's address", _AGAIN.format("kubelet"), address),
     Rule("node-role", "label and taints of the role", "python -m runbooks.task labels", role),
+)
+_ADMINISTRATOR = Rule(
+    "administrator-certificate",
+    f"a kubeconfig of the operator's, at least {RENEW_DAYS} days left",
+    "python -m runbooks.task access; then write copies anew with python -m runbooks.kubeconfig",
+    administrator,
 )
 _DEPLOYMENT = Rule(
     "dns-pods",

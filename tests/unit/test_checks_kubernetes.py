@@ -86,9 +86,11 @@ def conditions(ready: str = "True", reason: str = "KubeletReady", **more: str) -
     return json.dumps([*({"type": name, "status": status} for name, status in more.items()), *told])
 
 
-def judged(host: str, texts: dict[str, str], *, workers: int = 2) -> dict[str, Check]:
+def judged(
+    host: str, texts: dict[str, str], *, workers: int = 2, administrator: datetime | None = NOW + timedelta(days=90)
+) -> dict[str, Check]:
     keys = {"name": host, "role": role_of(host).value, "address": str(ADDRESSES[host]), "transport": "ssh"}
-    node = Node(HostSettings.model_validate(keys), CLUSTER, names(host), "v1.36.2", workers)
+    node = Node(HostSettings.model_validate(keys), CLUSTER, names(host), "v1.36.2", workers, administrator)
     return {check.id: check for check in judge_all(rules_for(role_of(host)), HostFacts(texts), node)}
 
 
@@ -172,6 +174,16 @@ def test_a_certificate_that_ends_soon() -> None:
         Grade.FAILED,
         "19 days left",
     )
+
+
+def test_the_operators_own_certificate_ends_soon() -> None:
+    """Nobody else looks at it: it is on no host, and its owner would be locked out one day."""
+    soon = judged("master", facts("master"), administrator=NOW + timedelta(days=20))["administrator-certificate"]
+    assert (soon.status, soon.seen) == (Grade.FAILED, "19 days left")
+    assert soon.todo.startswith("python -m runbooks.task access; ")
+    none = judged("master", facts("master"), administrator=None)["administrator-certificate"]
+    assert none.status is Grade.NOTE
+    assert "administrator-certificate" not in judged("linux-1", facts("linux-1"))
 
 
 def test_what_works_but_is_worth_knowing_is_a_note() -> None:

@@ -21,7 +21,7 @@ from plugins.context import RunContext, attach
 from plugins.errors import SettingsError, UsageError
 from plugins.etcd import etcd_of
 from plugins.inventory.model import Role
-from plugins.kubeconfig import administrator_config
+from plugins.kubeconfig import administrator_config, administrator_ends
 from plugins.pki.keys import derived_secret, new_key
 from plugins.pki.of_run import store_of
 from plugins.pki.store import Store
@@ -148,6 +148,19 @@ def test_the_kubeconfig_is_the_administrators(nornir: Nornir, context: RunContex
     again = administrator_config(context, names, url, NOW, dry_run=True)
     assert again is not None
     assert again.reveal() == config.reveal()
+    kept = context.state_folder / KUBECONFIG
+    assert administrator_ends(kept) is None
+    keep(kept, config, dry_run=False)
+    assert administrator_ends(kept) == leaf.not_valid_after_utc
+
+
+@pytest.mark.parametrize("text", ["", "{", "users: []", "users: [{user: {client-certificate-data: '!'}}]"])
+def test_a_kept_kubeconfig_that_holds_no_certificate(context: RunContext, text: str) -> None:
+    """The error names the file and the way to another one."""
+    kept = context.state_folder / KUBECONFIG
+    keep(kept, Secret(text), dry_run=False)
+    with pytest.raises(UsageError, match=f"{kept} holds no certificate: .*runbooks.task access"):
+        administrator_ends(kept)
 
 
 def test_what_is_kept_is_written_once_and_for_the_owner_alone(context: RunContext) -> None:
