@@ -40,6 +40,8 @@ ROLE_LABELS = {
     Role.LINUX: "node-role.kubernetes.io/worker=",
     Role.WINDOWS: "node-role.kubernetes.io/windows-worker=",
 }
+MASTER_TAINT = "node-role.kubernetes.io/control-plane:NoSchedule"
+"""What keeps ordinary pods off the master."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.overlay import all_active
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
-from plugins.kubernetes import DNS, ROLE_LABELS, api_address, api_name, node_services, placement
+from plugins.kubernetes import DNS, MASTER_TAINT, ROLE_LABELS, api_address, api_name, node_services, placement
 from plugins.pki.issue import RENEW_DAYS
 from plugins.pki.profiles import LeafProfile, Names, identity
 from plugins.pki.table import OVN, leaves_for
@@ -81,7 +81,7 @@ def role(facts: HostFacts, node: Node) -> Verdict | None:
         return None
     label = ROLE_LABELS[node.settings.role]
     key = label.partition("=")[0]
-    kept_free = any(each.get("key") == "node-role.kubernetes.io/control-plane" for each in told(facts, "taints", list))
+    kept_free = any(each.get("key") == MASTER_TAINT.partition(":")[0] for each in told(facts, "taints", list))
     master = node.settings.role is Role.MASTER
     wanted = f"label {key}, " + ("a taint that keeps ordinary pods away" if master else "no taint of a control plane")
     seen = f"label {key}" if key in told(facts, "labels", dict) else "no such label"
@@ -181,7 +181,12 @@ _NODE_RULES: tuple[Rule[Node], ...] = (
     Rule("node-ready", "Ready", "look at journalctl -u kubelet -u ovnkube on the host", ready),
     Rule("node-version", "the release's kubelet", _AGAIN.format("artifacts (and kubelet)"), version),
     Rule("node-address", "the inventory's address", _AGAIN.format("kubelet"), address),
-    Rule("node-role", "label and taints of the role", "python -m runbooks.task labels", role),
+    Rule(
+        "node-role",
+        "label and taints of the role",
+        "python -m runbooks.task labels; a worker's taint goes with kubectl taint node NAME KEY-",
+        role,
+    ),
 )
 _ADMINISTRATOR = Rule(
     "administrator-certificate",

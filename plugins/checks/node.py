@@ -44,8 +44,11 @@ def rivals(facts: HostFacts, _: Expected) -> Verdict:
     return failed(listed([f"{name} ({RIVALS.get(name, 'not asked for')})" for name in found])) if found else ok("none")
 
 
-def name_resolution(facts: HostFacts, _: Expected) -> Verdict:
-    """Pods ask the host's name servers; one on the loopback is the pod's own there, and DNS would ask itself."""
+def name_resolution(facts: HostFacts, expected: Expected) -> Verdict:
+    """Pods ask the host's name servers; one on the loopback is the pod's own there, and DNS would ask itself.
+
+    CoreDNS, whose pods workers run, ends at once where it finds none ("no nameservers found", CoreDNS 1.14.2).
+    """
     servers = facts.may_be_empty("nameservers").split()
     try:
         loopback = [server for server in servers if ip_address(server.partition("%")[0]).is_loopback]
@@ -53,7 +56,12 @@ def name_resolution(facts: HostFacts, _: Expected) -> Verdict:
         raise ValueError(f"{listed(servers)} as nameservers, which cannot be read") from None
     if loopback:
         return failed(f"{listed(loopback)}, on the host's loopback")
-    return ok(listed(servers)) if servers else note("none: pods find the cluster's names only")
+    if servers:
+        return ok(listed(servers))
+    if expected.settings.role is Role.MASTER:
+        return note("none: what runs here finds the cluster's names only")
+    todo = "write the network's name servers into /etc/resolv.conf; where there are none, an address that nobody has"
+    return failed("none, and CoreDNS does not start without", todo=todo)
 
 
 def existing_cluster(facts: HostFacts, expected: Expected) -> Verdict:

@@ -11,6 +11,7 @@ from plugins.simulate import (
     verbs_kubernetes,
     verbs_lock,
     verbs_network,
+    verbs_nodes,
     verbs_ovn,
     verbs_ovs,
     verbs_pods,
@@ -35,6 +36,7 @@ VERBS: dict[str, Verb] = {
     **verbs_inspect.VERBS,
     **verbs_traffic.VERBS,
     **verbs_kubernetes.VERBS,
+    **verbs_nodes.VERBS,
     **verbs_cluster.VERBS,
     **verbs_pods.VERBS,
 }

@@ -170,31 +170,6 @@ def _deployment(play: Play, config: str, namespace: str, name: str, seconds: str
     yield from _ended(play, words, seconds)
 
 
-def _look_labels(play: Play, config: str, label: str, *names: str) -> Seen:
-    if missing := needs(play.host, "kubectl"):
-        return missing
-    try:
-        objects = api.ask(play.host, config).state.objects
-    except NoAnswerError as error:
-        return Seen(2, message=f"the API says: {error}")
-    key, _, value = label.partition("=")
-    labels = {name: objects.get(api.key_of("Node", name), {}).get("metadata", {}).get("labels", {}) for name in names}
-    diff = "".join(f"+{name}: {label}\n" for name in names if labels[name].get(key) != value)
-    return Seen(1, diff) if diff else AS_WANTED
-
-
-def _act_labels(play: Play, config: str, label: str, *names: str) -> None:
-    key, _, value = label.partition("=")
-    try:
-        objects = api.ask(play.host, config).state.objects
-    except NoAnswerError as error:
-        raise ActFailedError(str(error)) from None
-    for name in names:
-        if api.key_of("Node", name) not in objects:
-            raise ActFailedError(f'Error from server (NotFound): nodes "{name}" not found')
-        objects[api.key_of("Node", name)]["metadata"]["labels"][key] = value
-
-
 VERBS: dict[str, Verb] = {
     "resolver_link": FreeVerb(_resolver_link, 1, 1),
     "healthy": FreeVerb(_healthy, 5, 7),
@@ -204,7 +179,4 @@ VERBS: dict[str, Verb] = {
     "node_ready": FreeVerb(_node("ready", "ovnkube"), 3, 3),
     "hybrid_tunnels": FreeVerb(_tunnels, 4, 4),
     "deployment_available": FreeVerb(_deployment, 4, 4),
-    "node_labels": StepVerb(
-        lambda _, label, *names: f"label {label} of {' '.join(names)}", _look_labels, _act_labels, 3, None
-    ),
 }

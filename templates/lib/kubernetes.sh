@@ -218,3 +218,19 @@ _node_labels_look() {
   [[ -z $DIFF ]]
 }
 _node_labels_act() { _kubectl "$1" label node "${@:3}" "$2" --overwrite; }
+
+# node_taint KUBECONFIG KEY:EFFECT NODE...: these nodes have a taint of that key.
+node_taint() { _step "taint $2 of ${*:3}" '' _node_taint "$@"; }
+_node_taint_look() {
+  local have node keys='{range .items[*]}{.metadata.name} {.spec.taints[*].key} {"\n"}{end}'
+  _needs kubectl || return
+  if ! have=$(_kubectl "$1" get nodes -o "jsonpath=$keys" 2>&1); then
+    MESSAGE="the API says: ${have##*$'\n'}"
+    return 2
+  fi
+  for node in "${@:3}"; do
+    if [[ ! $'\n'$have =~ $'\n'"$node "([^$'\n']* )?"${2%:*} " ]]; then DIFF+="+$node: $2"$'\n'; fi
+  done
+  [[ -z $DIFF ]]
+}
+_node_taint_act() { _kubectl "$1" taint node "${@:3}" "$2" --overwrite; }

@@ -14,7 +14,7 @@ import pytest
 from operating import Cluster
 
 from plugins.artifacts.pins import load_pins
-from plugins.kubernetes import SUPERUSER_CONFIG
+from plugins.kubernetes import MASTER_TAINT, SUPERUSER_CONFIG
 from plugins.lab import run_in_network
 from plugins.lab.windows.link import OVERLAY_NIC
 
@@ -106,6 +106,14 @@ def test_the_second_time_changes_nothing(kubernetes: Cluster) -> None:
     assert (seen.status, set(seen.hosts.values()), seen.count("failed")) == (0, {"ok"}, 0), seen.text
     assert {host: kubernetes.shell(host, STARTS) for host in kubernetes.linux} == started
     assert disks(kubernetes) == before
+
+
+def test_a_taint_that_was_taken_away_comes_back(kubernetes: Cluster) -> None:
+    """Ordinary pods would come to the master; its kubelet does not give the taint a second time."""
+    kubernetes.shell("master", f"kubectl --kubeconfig={SUPERUSER_CONFIG} taint node master {MASTER_TAINT}-")
+    for changed in (1, 0):
+        ran = kubernetes.run("task", "labels")
+        assert (ran.status, ran.count("changed")) == (0, changed), ran.text
 
 
 def test_what_opens_the_cluster_is_for_root_alone(kubernetes: Cluster) -> None:

@@ -30,6 +30,7 @@ case " $* " in
     [ ! -e "$S/refuse" ] || { rm "$S/refuse"; echo 'namespaces "x" not found' >&2; exit 1; }
     cat >"$S/applied"; rm -f "$S/diff" ;;
   *" label "*) shift 4; for word; do case $word in *=* | -*) ;; *) printf '%s ' "$word" >>"$S/labelled" ;; esac; done ;;
+  *" taint "*) shift 5; echo "$1 ${2%:*} " >"$S/labelled" ;;
   *" get secret "*) cat "$S/token" ;;
   *" get nodes "*) cat "$S/labelled" 2>/dev/null || { cat "$S/error" >&2; exit 1; } ;;
   *" get node "*) cat "$S/node" 2>/dev/null || { cat "$S/error" >&2; exit 1; } ;;
@@ -257,10 +258,31 @@ def test_labels_are_set_once(script: Run, folder: Path) -> None:
     assert "label node w1 w2 w3 role/worker= --overwrite" in asked(folder)
 
 
+def test_a_taint_that_was_taken_away_comes_back(script: Run, folder: Path) -> None:
+    """Whatever other taints a node has, and whichever other node has this one."""
+    body = "node_taint /admin role/master:NoSchedule w1\n"
+    for others in ("w1  \n", "w1 role/master2 old.role/master \n", "w10 role/master \nw1  \n", "x-w1 role/master \n"):
+        (folder / "labelled").write_text(others)
+        said = script(body, dry_run=True)
+        assert (said.statuses, said.steps[0].diff) == (["would-change"], "+w1: role/master:NoSchedule\n"), others
+    for others in ("w1 role/master \n", "m  \nw1 a role/master b \n"):
+        (folder / "labelled").write_text(others)
+        assert script(body).statuses == ["ok"], others
+    (folder / "labelled").write_text("w1  \n")
+    assert script(body).statuses == ["changed"]
+    assert "taint node w1 role/master:NoSchedule --overwrite" in asked(folder)
+
+
 def test_without_kubectl_it_is_said(run: Run) -> None:
     """A dry run would, once it is there; a run names what is missing."""
     hidden = "for tool in $(type -ap kubectl); do mount --bind /dev/null $tool; done;"
-    for body in (MANIFEST, TOKEN, "node_ready /kubelet w1 1\n", "node_labels /admin a= w1\n"):
+    for body in (
+        MANIFEST,
+        TOKEN,
+        "node_ready /kubelet w1 1\n",
+        "node_labels /admin a= w1\n",
+        "node_taint /admin a:b w1\n",
+    ):
         assert run(body, dry_run=True, prefix=hidden).statuses == ["would-change"]
         said = run(body, prefix=hidden)
         assert (said.statuses, said.steps[0].message) == (["failed"], "kubectl is not installed")

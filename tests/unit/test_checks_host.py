@@ -211,6 +211,7 @@ BAD: list[tuple[str, dict[str, str], str]] = [
     ("swap", {"swap": "/dev/sda2\n/swapfile"}, "seen /dev/sda2, /swapfile; wanted no swap; swapoff -a"),
     ("cgroups", {"cgroup_version": "1"}, "seen version 1; .*failCgroupV1"),
     ("container-runtime", {"installed_packages": "containerd.io 2.1\nkubelet 1.30"}, "containerd.io .* kubelet"),
+    ("name-servers", {"nameservers": ""}, "seen none, and CoreDNS does not start.* an address that nobody has"),
     ("name-servers", {"nameservers": "127.0.0.53"}, "127.0.0.53, on the host's loopback.*systemd-resolved"),
     (
         "existing-cluster",
@@ -252,7 +253,6 @@ NOTES: list[tuple[str, dict[str, str], str]] = [
         "openvswitch-switch not in the package lists; sources answer, but not https://b b port 443: no answer in 5 s",
     ),
     ("package-state", {"packages_unfinished": "iF foo 1\niHR bar 2"}, "left in the middle: foo, bar"),
-    ("name-servers", {"nameservers": ""}, "seen none"),
     ("package-state", {"package_lock": "412 unattended-upgr"}, "the lock held by unattended-upgr .process 412"),
 ]
 
