@@ -69,7 +69,6 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
         port=port,
         password=password.reveal() if password else None,
         passphrase=passphrase.reveal() if passphrase else None,
-        use_keys=ssh.key_file is None and password is None,
         key_file=str(ssh.key_file) if ssh.key_file else None,
         allow_agent=ssh.agent,
         ssh_config_file=str(config) if config else None,
@@ -80,14 +79,17 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
     )
     client: paramiko.SSHClient = builder._build_ssh_client()  # noqa: SLF001
     parameters = builder._connect_params_dict()  # noqa: SLF001
+    # netmiko's own use_keys wants a key file beside it.
+    parameters["look_for_keys"] = ssh.key_file is None and password is None
     target = f"{parameters['hostname']}:{parameters['port']}"
     known_as = parameters["hostname"] if parameters["port"] == 22 else f"[{target.replace(':', ']:')}"
     prepare(client, store, known_as)
     try:
         client.connect(**parameters, transport_factory=_prompt)
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+        cause = _of_login(error, client)
         client.close()
-        seen, todo = explain(error, settings, store, target, known_as, parameters["username"])
+        seen, todo = explain(cause, settings, store, target, known_as, parameters["username"])
         raise UnreachableError(settings.name, "connect", seen, todo) from None
     transport = client.get_transport()
     if transport is not None:
@@ -141,6 +143,18 @@ class _PromptSocket(socket.socket):
         super().close()
 
 
+class _NoKeyError(paramiko.SSHException):
+    """The server waits for a login, and there is nothing here to log in with."""
+
+
+def _of_login(error: Exception, client: paramiko.SSHClient) -> Exception:
+    """Tell keys that are not there, or cannot be read, from a server that is none: paramiko has one type for both."""
+    transport = client.get_transport()
+    waiting = transport is not None and transport.is_active() and transport.initial_kex_done
+    known = (UnknownHostKeyError, paramiko.BadHostKeyException, paramiko.AuthenticationException)
+    return _NoKeyError(words(error)) if waiting and not isinstance(error, known) else error
+
+
 def _prompt(sock: Any, **options: Any) -> paramiko.Transport:
     """Make paramiko's transport on a prompt socket; a proxy command is none."""
     if isinstance(sock, socket.socket):
@@ -172,6 +186,9 @@ def explain(
             return f"{user}@{target} refused the login with {_offered(settings)}", (
                 "check username, ssh.key_file and ssh.password"
             )
+        case _NoKeyError():
+            seen = f"nothing to log in with at {target} as {user}: {_offered(settings)} ({error})"
+            return seen, "check ssh.key_file, load a key into the SSH agent, or give ssh.password"
         case socket.gaierror():
             return f"the name in {target} does not resolve", "correct `hostname` in the inventory, or the resolver"
         case TimeoutError():

@@ -66,6 +66,10 @@ class Simulated(SimulatedCluster):
         """Have the inventory give a password for sudo, whether the hosts ask for one or not."""
         self._set("sudo", {"password": {"file": str(self._secret("sudo-password", password.encode()))}})
 
+    def set_ssh(self, **keys: object) -> None:
+        """Change how the inventory says that hosts are reached over SSH."""
+        self._set("ssh", keys)
+
     def _set(self, group: str, keys: dict[str, object]) -> None:
         file = self.inventory / "defaults.yaml"
         content = yaml.safe_load(file.read_text())
