@@ -8,6 +8,7 @@ RunbookError
 ├── LockedError           another run holds the cluster (exit status 3)
 └── HostError             one host failed; other hosts go on (exit status 1)
     ├── UnreachableError  no connection: address, port, host key, login
+    │   └── SudoError     the host answers, and sudo refuses
     ├── ScriptError       the script could not be sent, or did not come to its end
     ├── StepError         a step or check said no
     └── RebootError       the host did not come back in time, or not rebooted
@@ -60,6 +61,10 @@ class HostError(RunbookError):
 
 class UnreachableError(HostError):
     """No connection to the host could be made, or the login was refused."""
+
+
+class SudoError(UnreachableError):
+    """Sudo refused its password. Whoever tries again may lock the account."""
 
 
 class ScriptError(HostError):

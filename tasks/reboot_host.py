@@ -8,7 +8,7 @@ from nornir.core.task import Task
 
 from plugins.connections import close_shell, reopen_shell
 from plugins.context import context_of
-from plugins.errors import UnreachableError
+from plugins.errors import SudoError, UnreachableError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.steps import Status, Step, StepsResult
@@ -24,6 +24,7 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
     """
     began, limit = time.monotonic(), context_of(task).settings.reboot_deadline
     windows = host_settings(task.host).role is Role.WINDOWS
+    look_template = "windows/gather_boot.ps1.j2" if windows else "linux/gather_boot.sh.j2"
     asked = run_script(task, "windows/reboot_host.ps1.j2" if windows else "linux/reboot_host.sh.j2", boot_id=boot_id)
     if asked.failed or task.is_dry_run():
         return asked
@@ -34,10 +35,13 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
             return _failed(task, "the run was stopped while the host was rebooting")
         try:
             reopen_shell(task, left, pause=1.0)
+            # A host that goes down may take the login and lose the line before the script has started.
+            look = run_script(task, look_template, deadline=60)
+        except SudoError:
+            raise
         except UnreachableError as error:
             seen = error.seen
             continue
-        look = run_script(task, "windows/gather_boot.ps1.j2" if windows else "linux/gather_boot.sh.j2", deadline=60)
         now = look.facts.get("boot_id", "")
         if now not in {"", boot_id}:
             return StepsResult(task.host, (Step(NAME, Status.CHANGED, time.monotonic() - began),), look.facts)

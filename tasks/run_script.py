@@ -14,6 +14,7 @@ from nornir.core.task import Task
 from plugins.connections import close_shell, reopen_shell, shell_of
 from plugins.connections.base import Completed
 from plugins.context import RebootPolicy, RunContext, context_of
+from plugins.errors import SudoError, UnreachableError
 from plugins.languages import BASH, language_of
 from plugins.processors.base import RunProcessor
 from plugins.steps import (
@@ -200,8 +201,15 @@ def _confirm(task: Task, asked: StepsResult) -> StepsResult:
     while True:
         close_shell(task.host)
         reopen_shell(task, until - time.monotonic(), pause=1.0)
-        answer = _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
-        # A connection that came up just before the change took hold is lost with it.
+        # A connection that came up just before the change took hold is lost with it, before its script or in it.
+        try:
+            answer = _send(task, "linux/confirm_network.sh.j2", 60, {"token": asked.facts.get("confirm_token", "")})
+        except SudoError:
+            raise
+        except UnreachableError:
+            if time.monotonic() >= until or context.stop.wait(1):
+                raise
+            continue
         if not answer.lost or time.monotonic() >= until or context.stop.wait(1):
             return answer
 

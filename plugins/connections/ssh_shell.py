@@ -15,7 +15,7 @@ import paramiko
 
 from plugins.connections.base import Completed
 from plugins.connections.lines import LineSplitter
-from plugins.errors import UnreachableError
+from plugins.errors import SudoError, UnreachableError
 from plugins.secret import Secret
 
 STDERR_KEPT = 16 * 1024  # bytes
@@ -147,7 +147,7 @@ class SshShell:
         if done.exit_status is None:
             return UnreachableError(self._host, "sudo", done.lost, "run again")
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        return UnreachableError(
+        return SudoError(
             self._host,
             "sudo",
             f"sudo refused: {said[-1] if said else 'it said nothing'}",

@@ -13,7 +13,7 @@ from simulating import Simulate
 from waiting import eventually
 
 from plugins.connections.ssh import _PromptSocket
-from plugins.errors import UnreachableError
+from plugins.errors import SudoError, UnreachableError
 
 BODY = "file /etc/motd 0644 root:root 'hello\nworld\n'\npackage ovn-host\nservice ovn-host enabled running\n"
 
@@ -86,6 +86,7 @@ def test_a_connection_lost_while_sudo_is_tried_is_no_refusal(
         with pytest.raises(UnreachableError, match="connection was lost") as raised:
             hosts.run("linux-1", BODY)
     assert (raised.value.step, raised.value.todo) == ("sudo", "run again")
+    assert not isinstance(raised.value, SudoError)
     hosts.hang_up()
     assert hosts.run("linux-1", BODY).statuses == ["changed", "changed", "ok"]
     assert hosts.state("linux-1")["counters"]["wrong_sudo_passwords"] == 0
@@ -96,7 +97,7 @@ def test_a_wrong_sudo_password_is_exactly_one_attempt(simulated: Simulate) -> No
     hosts = simulated(2, sudo_password=True)
     (hosts.folder / "sudo-password").write_text("wrong")
     for _ in range(2):
-        with pytest.raises(UnreachableError, match="sudo refused") as raised:
+        with pytest.raises(SudoError, match="sudo refused") as raised:
             hosts.run("linux-1", BODY)
         assert raised.value.step == "sudo"
     counters = hosts.state("linux-1")["counters"]

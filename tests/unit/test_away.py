@@ -1,0 +1,133 @@
+"""Hosts that go away in the middle: in a reboot and in a network change a lost line is expected."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from nornir.core import Nornir
+from nornir.core.processor import Processors
+from nornir.core.task import MultiResult, Task
+
+from plugins.connections import close_shell
+from plugins.connections.base import Completed
+from plugins.connections.memory import MemoryShell, simulated_hosts
+from plugins.context import RunContext, attach
+from plugins.errors import SudoError, UnreachableError
+from plugins.releases import load_release
+from plugins.settings import ROOT, init, load_settings
+from plugins.simulate.host import Timing
+from plugins.simulate.in_memory import MemoryHosts
+from plugins.steps import StepsResult
+from tasks.configure_bridges import configure_bridges
+from tasks.install_ovn import install_ovn
+from tasks.reboot_host import reboot_host
+from tasks.run_script import run_script
+
+HOSTS = """
+    master-1: {hostname: 10.142.0.2, groups: [master]}
+    linux-1: {hostname: 10.142.0.3, groups: [linux]}
+"""
+DEFAULTS = """
+    data:
+      transport: memory
+      cluster: {name: memory, pod_network: 10.244.0.0/16, service_network: 10.100.0.0/16, dns_address: 10.100.0.10}
+"""
+QUICK = Timing(until_reboot=0.05, reboot=0.1, network_change=0.1, take_back=20)
+LOST = UnreachableError("linux-1", "sudo", "the connection was lost", "run again")
+REFUSED = SudoError("linux-1", "sudo", "sudo refused: sorry", "check sudo.password")
+
+
+@pytest.fixture
+def hosts() -> Iterator[MemoryHosts]:
+    """Simulated hosts that are quick."""
+    with simulated_hosts(timing=QUICK) as found:
+        yield found
+
+
+@pytest.fixture
+def run(hosts: MemoryHosts, tmp_path: Path) -> Iterator[Callable[..., MultiResult]]:  # noqa: ARG001
+    """Run a task on linux-1, with deadlines of some seconds."""
+    texts = {
+        "hosts": textwrap.dedent(HOSTS),
+        "groups": "{master: {}, linux: {}}",
+        "defaults": textwrap.dedent(DEFAULTS),
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    short = {"state_folder": tmp_path / "state", "reboot_deadline": 20.0, "network_confirm_deadline": 20.0}
+    settings = load_settings(ROOT / "config.yaml").model_copy(update=short)
+    nornir: Nornir = init(tmp_path, settings)
+    attach(nornir, RunContext(settings, nornir.inventory.defaults.data["cluster"], load_release("current", tmp_path)))
+    host = nornir.inventory.hosts["linux-1"]
+    yield lambda task, **values: Task(task, nornir, False, Processors(), "test", **values).start(host)
+    close_shell(host)
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, word: bytes, error: UnreachableError) -> list[bytes]:
+    """Have the first two scripts with this word meet an error before they start; gives all that have it."""
+    met: list[bytes] = []
+    plain = MemoryShell.run
+
+    def run(shell: MemoryShell, script: bytes, **options: object) -> Completed:
+        if word in script:
+            met.append(script)
+            if len(met) <= 2:
+                raise error
+        return plain(shell, script, **options)
+
+    monkeypatch.setattr(MemoryShell, "run", run)
+    return met
+
+
+def boot_id(hosts: MemoryHosts) -> str:
+    return str(hosts.state("linux-1")["boot_id"])
+
+
+def test_a_line_that_is_lost_before_the_look_is_part_of_a_reboot(
+    hosts: MemoryHosts, run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host is looked at again until it has come back."""
+    run(run_script, template="linux/gather_boot.sh.j2")
+    before = boot_id(hosts)
+    looks = lose(monkeypatch, b"gather boot_id", LOST)
+    result = run(reboot_host, boot_id=before)[0]
+    assert isinstance(result, StepsResult), result.exception
+    assert [step.status.value for step in result.steps] == ["changed"]
+    assert boot_id(hosts) == result.facts["boot_id"] != before
+    assert len(looks) == 3
+
+
+def test_a_refusing_sudo_ends_the_wait_for_a_reboot(
+    hosts: MemoryHosts, run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new connection would be one more wrong password."""
+    run(run_script, template="linux/gather_boot.sh.j2")
+    looks = lose(monkeypatch, b"gather boot_id", REFUSED)
+    assert run(reboot_host, boot_id=boot_id(hosts))[0].exception is REFUSED
+    assert len(looks) == 1
+
+
+def test_a_line_that_is_lost_before_the_confirmation_is_part_of_a_network_change(
+    hosts: MemoryHosts, run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is confirmed over the next connection, and so is not taken back."""
+    run(install_ovn)
+    tries = lose(monkeypatch, b"\nnetwork_confirm ", LOST)
+    result = run(configure_bridges)[0]
+    assert isinstance(result, StepsResult), result.exception
+    assert not result.failed, result.steps
+    assert hosts.state("linux-1")["network"] == "confirmed"
+    assert len(tries) >= 3
+
+
+def test_a_refusing_sudo_ends_the_confirmation(
+    run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host takes the change back by itself."""
+    run(install_ovn)
+    tries = lose(monkeypatch, b"\nnetwork_confirm ", REFUSED)
+    assert run(configure_bridges)[0].exception is REFUSED
+    assert len(tries) == 1
