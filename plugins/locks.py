@@ -18,7 +18,7 @@ from nornir.core import Nornir
 from plugins.connections import open_shell
 from plugins.connections.base import Holder
 from plugins.context import RunContext
-from plugins.errors import LockedError, UnreachableError
+from plugins.errors import LockedError, UnreachableError, UsageError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.scripts import assemble, render
@@ -32,9 +32,13 @@ ANSWER = 60.0  # seconds to wait for the master's answer
 
 @contextmanager
 def local_lock(folder: Path, owner: str) -> Iterator[None]:
-    """Hold the state folder's lock; raises LockedError that says who has it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the state folder's lock; raises LockedError that says who has it, UsageError where there can be none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        todo = "correct its owner and mode, or write another state_folder into config.yaml"
+        raise UsageError(f"state folder {folder} cannot be written to ({error.strerror}); {todo}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from nornir.core.task import Task
 from rich.console import Console
 
 from plugins.attempts import Attempts
-from plugins.connections import close_shell
+from plugins.connections import check_files, close_shell
 from plugins.context import RunContext, new_run_id
 from plugins.critical_path import critical_path
 from plugins.errors import LockedError, UnreachableError, UsageError
@@ -67,7 +67,9 @@ def _run(runbook: Runbook, options: Options) -> int:
     selected = select(nornir, options.hosts, options.roles, options.expression)
     pairs = pairs_of(runbook, nornir, selected, options)
     _check_ready(runbook, nornir, context, pairs)
-    read_secrets(nornir.inventory.hosts[host] for host in {pair.host for pair in pairs})
+    hosts = [nornir.inventory.hosts[host] for host in {pair.host for pair in pairs}]
+    read_secrets(hosts)
+    check_files(hosts, context)
     plan = plan_of(runbook, nornir, context, selected, pairs)
     with ExitStack() as stack:
         if runbook.changes and not options.dry_run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
+from collections.abc import Iterable
 from typing import cast
 
 from nornir.core.exceptions import ConnectionNotOpen
@@ -63,6 +64,23 @@ def open_shell(host: Host, context: RunContext, *, again: bool = False) -> Shell
                 _failures[context.run_id, host.name] = (time.monotonic(), failure)
                 raise
         return cast("Shell", host.connections[name].connection)
+
+
+def check_files(hosts: Iterable[Host], context: RunContext) -> None:
+    """Read the files of this machine that connections to these hosts need. Raises UsageError for what is wrong there.
+
+    Connections read them, too, each when it is made; that all is well is known before any host is touched.
+    """
+    reached = [host for host in hosts if host_settings(host).transport == "ssh"]
+    if not reached:
+        return
+    _register("ssh")
+    from plugins.connections.ssh_config import check_config  # noqa: PLC0415  # paramiko is slow to import
+
+    for file in {host_settings(host).ssh.config_file for host in reached}:
+        check_config(file)
+    for host in reached:
+        _host_keys("ssh", host, context)
 
 
 def _connect(host: Host, name: str, settings: HostSettings, context: RunContext) -> None:

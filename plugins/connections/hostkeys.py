@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
+from plugins.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,7 +28,7 @@ class HostKeyStore:
     """The known keys of one run: `files` are read, `accept_into` is where accepted new keys go, if anywhere.
 
     One store serves all hosts and threads; each file is read once. With `record` false (a dry run) a new
-    key is accepted for this run only.
+    key is accepted for this run only. Raises UsageError where a file, or a line of it, cannot be read.
     """
 
     def __init__(self, files: Sequence[Path], accept_into: Path | None, *, record: bool = True) -> None:
@@ -37,13 +39,7 @@ class HostKeyStore:
         self._plain: dict[str, list[paramiko.PKey]] = {}
         self._hashed = paramiko.HostKeys()
         for file in (*self.files, *([accept_into] if accept_into else [])):
-            if file.is_file():
-                self._read(file)
-
-    def _read(self, file: Path) -> None:
-        keys = paramiko.HostKeys(str(file))
-        for name in keys:
-            for kind, key in keys[name].items():
+            for (name, kind), key in _keys_in(file).items():
                 if name.startswith("|1|"):
                     self._hashed.add(name, kind, key)
                 else:
@@ -56,13 +52,48 @@ class HostKeyStore:
             return [*self._plain.get(name, []), *(hashed.values() if hashed else [])]
 
     def accept(self, name: str, key: paramiko.PKey) -> None:
-        """Take a new key, or raise UnknownHostKeyError where only known ones are accepted."""
+        """Take a new key; raise UnknownHostKeyError where only known ones are, UsageError where it cannot be kept."""
         if self.accept_into is None:
             raise UnknownHostKeyError(name, key)
         with self._lock:
             self._plain.setdefault(name, []).append(key)
             if self._record:
-                _append(self.accept_into, f"{name} {key.get_name()} {key.get_base64()}\n")
+                try:
+                    _append(self.accept_into, f"{name} {key.get_name()} {key.get_base64()}\n")
+                except OSError as error:
+                    raise UsageError(f"{self.accept_into}: new host keys cannot be kept ({error.strerror})") from None
+
+
+def _keys_in(file: Path) -> dict[tuple[str, str], paramiko.PKey]:
+    """Give the keys of one file, which need not be there: by name and kind the first."""
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        todo = "correct its owner and mode, or ssh.known_hosts in the inventory (state_folder in config.yaml)"
+        raise UsageError(f"{file}: known host keys cannot be read from it ({error.strerror}); {todo}") from None
+    found: dict[tuple[str, str], paramiko.PKey] = {}
+    for number, line in enumerate(lines, 1):
+        entry = _entry(line, f"{file}, line {number}")
+        if entry is not None:
+            for name in entry.hostnames:
+                found.setdefault((name, entry.key.get_name()), entry.key)
+    return found
+
+
+def _entry(line: bytes, where: str) -> paramiko.hostkeys.HostKeyEntry | None:
+    # Only a comment has other letters, in whatever encoding.
+    fields = line.decode(errors="replace").split()
+    # A host that only an authority vouches for stays unknown, as paramiko checks no certificates of hosts.
+    if not fields or fields[0].startswith("#") or fields[0] == "@cert-authority":
+        return None
+    if fields[0] == "@revoked":
+        raise UsageError(f"{where}: revoked keys are not supported; leave the line out of the file for these hosts")
+    try:
+        return paramiko.hostkeys.HostKeyEntry.from_line(" ".join(fields))
+    except Exception:  # noqa: BLE001  # paramiko takes damaged data apart without looking
+        raise UsageError(f"{where}: the host key is damaged; remove the line, or write the key anew") from None
 
 
 def _append(file: Path, line: str) -> None:

@@ -20,8 +20,9 @@ from nornir.core.configuration import Config
 from nornir_netmiko.connections.netmiko import Netmiko
 
 from plugins.connections.hostkeys import HostKeyStore, UnknownHostKeyError, fingerprint, prepare
+from plugins.connections.ssh_config import CONFIG_ERRORS, check_config
 from plugins.connections.ssh_shell import SshShell, words
-from plugins.errors import UnreachableError
+from plugins.errors import UnreachableError, UsageError
 from plugins.inventory.model import HostSettings
 
 # Without a handler of its own paramiko prints tracebacks to standard error.
@@ -54,7 +55,7 @@ class Ssh(Netmiko):  # type: ignore[misc]  # nornir-netmiko is untyped
 
 
 def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str, port: int) -> SshShell:
-    """Open a connection to one host; raise UnreachableError that says what to do."""
+    """Open a connection to one host; raise UnreachableError that says what to do, UsageError for a wrong file here."""
     ssh = settings.ssh
     password = ssh.password.read() if ssh.password else None
     passphrase = ssh.key_passphrase.read() if ssh.key_passphrase else None
@@ -78,7 +79,12 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
         auto_connect=False,
     )
     client: paramiko.SSHClient = builder._build_ssh_client()  # noqa: SLF001
-    parameters = builder._connect_params_dict()  # noqa: SLF001
+    try:
+        parameters = builder._connect_params_dict()  # noqa: SLF001
+    except CONFIG_ERRORS as error:
+        check_config(config)
+        todo = "correct what it says of this host, or write `ssh: {config_file: null}` into the inventory"
+        raise UnreachableError(settings.name, "connect", f"{config}: {words(error)}", todo) from None
     # netmiko's own use_keys wants a key file beside it.
     parameters["look_for_keys"] = ssh.key_file is None and password is None
     target = f"{parameters['hostname']}:{parameters['port']}"
@@ -91,6 +97,9 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
         client.close()
         seen, todo = explain(cause, settings, store, target, known_as, parameters["username"])
         raise UnreachableError(settings.name, "connect", seen, todo) from None
+    except UsageError:
+        client.close()
+        raise
     transport = client.get_transport()
     if transport is not None:
         transport.set_keepalive(15)
