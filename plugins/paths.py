@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -20,3 +21,16 @@ def _located(path: Path, info: ValidationInfo) -> Path:
 
 
 LocatedPath = Annotated[Path, AfterValidator(_located)]
+
+
+def unreadable(file: Path) -> str:
+    """Say what is wrong with a file that is to be read, and what to do; empty when nothing is."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            return f"{file} is no file; correct the path"
+        file.open("rb").close()
+    except FileNotFoundError:
+        return f"{file} does not exist; correct the path"
+    except OSError as error:
+        return f"{file} cannot be read ({error.strerror}); check the path and its owner"
+    return ""

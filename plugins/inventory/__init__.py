@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plugins.errors import InventoryError, UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings
 from plugins.inventory.winrm import WITH_PASSWORD
+from plugins.paths import unreadable
+from plugins.secret import SecretSource
 
 if TYPE_CHECKING:  # the command line's --help needs the settings and not Nornir
     from nornir.core.inventory import Host
@@ -32,26 +35,40 @@ def cluster_settings(host: Host) -> ClusterSettings:
 
 
 def read_secrets(hosts: Iterable[Host]) -> None:
-    """Fetch the secrets of these hosts once, before any host is touched; InventoryError names all that are missing."""
-    findings: list[str] = []
-    for host in hosts:
-        settings = host_settings(host)
-        if settings.transport == "winrm":
-            sources = {"data.winrm.password": settings.winrm.password}
-            if settings.winrm.password is None and settings.winrm.authentication in WITH_PASSWORD:
-                todo = "write where it comes from: {env: NAME}, {file: PATH} or {command: [...]}"
-                findings.append(f"{host.name}: data.winrm.password: {settings.winrm.authentication} needs one; {todo}")
-        else:
-            sources = {
-                "data.ssh.password": settings.ssh.password,
-                "data.ssh.key_passphrase": settings.ssh.key_passphrase,
-                "data.sudo.password": settings.sudo.password,
-            }
-        for key, source in sources.items():
-            try:
-                if source is not None:
-                    source.read()
-            except UsageError as error:
-                findings.append(f"{host.name}: {key}: {error}")
+    """Fetch the secrets of these hosts once, and open their files, before any host is touched.
+
+    InventoryError names all that are missing.
+    """
+    findings = [f"{host.name}: {key}: {problem}" for host in hosts for key, problem in _missing(host_settings(host))]
     if findings:
         raise InventoryError(findings)
+
+
+def _missing(settings: HostSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of each secret and each file that is not to be had."""
+    ssh, winrm = settings.ssh, settings.winrm
+    sources: dict[str, SecretSource | None]
+    files: dict[str, Path | None] = {}
+    if settings.transport == "winrm":
+        sources = {"data.winrm.password": winrm.password}
+        files = {f"data.winrm.{key}": getattr(winrm, key) for key in ("ca_file", "certificate_file", "key_file")}
+        if winrm.password is None and winrm.authentication in WITH_PASSWORD:
+            todo = "write where it comes from: {env: NAME}, {file: PATH} or {command: [...]}"
+            yield "data.winrm.password", f"{winrm.authentication} needs one; {todo}"
+    else:
+        sources = {
+            "data.ssh.password": ssh.password,
+            "data.ssh.key_passphrase": ssh.key_passphrase,
+            "data.sudo.password": settings.sudo.password,
+        }
+        if settings.transport == "ssh":
+            files = {"data.ssh.key_file": ssh.key_file}
+    for key, source in sources.items():
+        try:
+            if source is not None:
+                source.read()
+        except UsageError as error:
+            yield key, str(error)
+    for key, file in files.items():
+        if file is not None and (problem := unreadable(file)):
+            yield key, problem

@@ -61,6 +61,29 @@ def test_all_missing_secrets_are_named_at_once(tmp_path, monkeypatch):
     read_secrets([host("linux-3", ssh={"password": {"env": "OVN_TEST_OTHER"}})])
 
 
+def test_all_files_that_cannot_be_read_are_named_at_once(tmp_path):
+    """A wrong path here is not taken for a host that is down; what the transport does not use is not asked for."""
+    (tmp_path / "file").write_text("")
+    no, file = tmp_path / "no", tmp_path / "file"
+    below = f"{file}/below cannot be read (Not a directory); check the path and its owner"
+    files = {"ca_file": str(no), "certificate_file": str(file / "below"), "key_file": str(file)}
+    hosts = [
+        host("linux-1", ssh={"key_file": str(no)}, winrm={"ca_file": str(no)}),
+        host("linux-2", ssh={"key_file": str(tmp_path)}),
+        host("linux-3", ssh={"key_file": str(file)}),
+        host("linux-4", ssh={"key_file": str(no)}, transport="memory"),
+        host("windows-1", ssh={"key_file": str(no)}, winrm={"authentication": "kerberos"} | files, transport="winrm"),
+    ]
+    with pytest.raises(InventoryError) as caught:
+        read_secrets(hosts)
+    assert list(caught.value.findings) == [
+        f"linux-1: data.ssh.key_file: {no} does not exist; correct the path",
+        f"linux-2: data.ssh.key_file: {tmp_path} is no file; correct the path",
+        f"windows-1: data.winrm.ca_file: {no} does not exist; correct the path",
+        f"windows-1: data.winrm.certificate_file: {below}",
+    ]
+
+
 def test_a_pickled_inventory_holds_no_secret(monkeypatch):
     """Settings name the sources of secrets, never their values."""
     monkeypatch.setenv("OVN_TEST_OTHER", "hunter2-value")
