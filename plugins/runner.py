@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import socket
@@ -29,6 +28,7 @@ from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings, read_secrets
 from plugins.inventory.model import Role
 from plugins.locks import MasterLock, local_lock
+from plugins.login_name import owner_name
 from plugins.output.console import make_console, make_processors, show_result
 from plugins.prepare import prepare
 from plugins.processors.base import RunProcessor
@@ -62,7 +62,7 @@ def _run(runbook: Runbook, options: Options) -> int:
     nornir = init(options.inventory, settings)
     if options.report is not None:
         check_report_path(options.report)
-    owner = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}) since {datetime.now(UTC):%F %T} UTC"
+    owner = f"{owner_name()}@{socket.gethostname()} (process {os.getpid()}) since {datetime.now(UTC):%F %T} UTC"
     context = prepare(nornir, settings, options, new_run_id(), owner)
     selected = select(nornir, options.hosts, options.roles, options.expression)
     pairs = pairs_of(runbook, nornir, selected, options)

@@ -7,7 +7,6 @@ the connection. Here netmiko only builds and configures its paramiko client; scr
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import socket
 from typing import Any
@@ -24,6 +23,7 @@ from plugins.connections.ssh_config import CONFIG_ERRORS, check_config
 from plugins.connections.ssh_shell import SshShell, words
 from plugins.errors import UnreachableError, UsageError
 from plugins.inventory.model import HostSettings
+from plugins.login_name import login_name
 
 # Without a handler of its own paramiko prints tracebacks to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -46,7 +46,7 @@ class Ssh(Netmiko):  # type: ignore[misc]  # nornir-netmiko is untyped
         """Connect and log in. `extras` holds `settings` (HostSettings) and `store` (HostKeyStore)."""
         options = extras or {}
         self.connection = connect(
-            options["settings"], options["store"], hostname or "", username or getpass.getuser(), port or 22
+            options["settings"], options["store"], hostname or "", username or login_name(), port or 22
         )
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from nornir.core.configuration import Config
@@ -10,6 +9,7 @@ from nornir.core.configuration import Config
 from plugins.connections.winrm_login import Login
 from plugins.connections.winrm_shell import WinrmShell
 from plugins.inventory.model import HostSettings
+from plugins.login_name import login_name
 
 
 class Winrm:
@@ -35,7 +35,7 @@ class Winrm:
                 host=settings.name,
                 address=hostname or "",
                 port=port or winrm.default_port,
-                user=username or getpass.getuser(),
+                user=username or login_name(),
                 settings=winrm,
                 password=winrm.password.read() if winrm.password else None,
             )

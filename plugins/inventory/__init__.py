@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from plugins.errors import InventoryError, UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings
 from plugins.inventory.winrm import WITH_PASSWORD
+from plugins.login_name import login_name
 from plugins.paths import unreadable
 from plugins.secret import SecretSource
 
@@ -39,12 +40,23 @@ def read_secrets(hosts: Iterable[Host]) -> None:
 
     InventoryError names all that are missing.
     """
-    findings = [f"{host.name}: {key}: {problem}" for host in hosts for key, problem in _missing(host_settings(host))]
+    findings = [f"{host.name}: {key}: {problem}" for host in hosts for key, problem in _missing(host)]
     if findings:
         raise InventoryError(findings)
 
 
-def _missing(settings: HostSettings) -> Iterator[tuple[str, str]]:
+def _missing(host: Host) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of all that is needed to log in and not to be had."""
+    settings = host_settings(host)
+    if settings.transport != "memory" and not host.username:
+        try:
+            login_name()
+        except UsageError as error:
+            yield "username", str(error)
+    yield from _unread(settings)
+
+
+def _unread(settings: HostSettings) -> Iterator[tuple[str, str]]:
     """Yield the key and the problem of each secret and each file that is not to be had."""
     ssh, winrm = settings.ssh, settings.winrm
     sources: dict[str, SecretSource | None]

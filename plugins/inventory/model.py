@@ -46,8 +46,12 @@ class Role(StrEnum):
 
 
 def _user_ssh_config() -> Path | None:
-    file = Path("~/.ssh/config").expanduser()
-    return file if file.is_file() else None
+    """Find the operator's configuration; a home that is not known, or not open to this user, has none."""
+    try:
+        file = Path("~/.ssh/config").expanduser()
+        return file if file.is_file() else None
+    except (OSError, RuntimeError):
+        return None
 
 
 class SshSettings(Model):
