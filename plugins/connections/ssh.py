@@ -45,9 +45,7 @@ class Ssh(Netmiko):  # type: ignore[misc]  # nornir-netmiko is untyped
     ) -> None:
         """Connect and log in. `extras` holds `settings` (HostSettings) and `store` (HostKeyStore)."""
         options = extras or {}
-        self.connection = connect(
-            options["settings"], options["store"], hostname or "", username or login_name(), port or 22
-        )
+        self.connection = connect(options["settings"], options["store"], hostname or "", username or "", port or 22)
 
     def close(self) -> None:
         """Close the connection."""
@@ -55,7 +53,10 @@ class Ssh(Netmiko):  # type: ignore[misc]  # nornir-netmiko is untyped
 
 
 def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str, port: int) -> SshShell:
-    """Open a connection to one host; raise UnreachableError that says what to do, UsageError for a wrong file here."""
+    """Open a connection to one host; raise UnreachableError that says what to do, UsageError for a wrong file here.
+
+    Without a `user` it is that of the SSH configuration, or else whoever runs this.
+    """
     ssh = settings.ssh
     password = ssh.password.read() if ssh.password else None
     passphrase = ssh.key_passphrase.read() if ssh.key_passphrase else None
@@ -79,14 +80,7 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
         auto_connect=False,
     )
     client: paramiko.SSHClient = builder._build_ssh_client()  # noqa: SLF001
-    try:
-        parameters = builder._connect_params_dict()  # noqa: SLF001
-    except CONFIG_ERRORS as error:
-        check_config(config)
-        todo = "correct what it says of this host, or write `ssh: {config_file: null}` into the inventory"
-        raise UnreachableError(settings.name, "connect", f"{config}: {words(error)}", todo) from None
-    # netmiko's own use_keys wants a key file beside it.
-    parameters["look_for_keys"] = ssh.key_file is None and password is None
+    parameters = _parameters(builder, settings)
     target = f"{parameters['hostname']}:{parameters['port']}"
     known_as = parameters["hostname"] if parameters["port"] == 22 else f"[{target.replace(':', ']:')}"
     prepare(client, store, known_as)
@@ -107,6 +101,21 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
             transport.sock.settimeout(_IDLE)
     sudo = settings.sudo.password.read() if settings.sudo.password else None
     return SshShell(client, settings.name, root=parameters["username"] == "root", sudo=sudo)
+
+
+def _parameters(builder: Any, settings: HostSettings) -> dict[str, Any]:
+    """Give what paramiko connects with: what netmiko makes of the settings and the SSH configuration, and the rest."""
+    ssh = settings.ssh
+    try:
+        parameters: dict[str, Any] = builder._connect_params_dict()  # noqa: SLF001
+    except CONFIG_ERRORS as error:
+        check_config(ssh.config_file)
+        todo = "correct what it says of this host, or write `ssh: {config_file: null}` into the inventory"
+        raise UnreachableError(settings.name, "connect", f"{ssh.config_file}: {words(error)}", todo) from None
+    # netmiko's own use_keys wants a key file beside it.
+    parameters["look_for_keys"] = ssh.key_file is None and ssh.password is None
+    parameters["username"] = parameters["username"] or login_name()
+    return parameters
 
 
 # Seconds that paramiko's thread of a connection waits for a packet before it looks at its keep-alive. Its own tenth

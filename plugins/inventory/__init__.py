@@ -48,7 +48,9 @@ def read_secrets(hosts: Iterable[Host]) -> None:
 def _missing(host: Host) -> Iterator[tuple[str, str]]:
     """Yield the key and the problem of all that is needed to log in and not to be had."""
     settings = host_settings(host)
-    if settings.transport != "memory" and not host.username:
+    # An SSH configuration may name the user.
+    elsewhere = settings.transport == "memory" or (settings.transport == "ssh" and settings.ssh.config_file)
+    if not host.username and not elsewhere:
         try:
             login_name()
         except UsageError as error:

@@ -81,6 +81,22 @@ def test_a_key_that_cannot_be_read_is_not_the_server_s_fault(simulated: Simulate
         hosts.shell("linux-1")
 
 
+@pytest.mark.parametrize(("written", "user"), [("User operator", "operator"), ("Port 2222", "alice")])
+def test_the_ssh_configuration_names_the_user_where_the_inventory_does_not(
+    simulated: Simulate, home: Path, monkeypatch: pytest.MonkeyPatch, written: str, user: str
+) -> None:
+    """As ssh does it; where it does not either, the user is who runs this."""
+    monkeypatch.setenv("LOGNAME", "alice")
+    hosts = simulated(2)
+    (home / "config").write_text(f"Host *\n  {written}\n")
+    hosts.set_ssh(config_file=str(home / "config"))
+    defaults = hosts.inventory / "defaults.yaml"
+    defaults.write_text(defaults.read_text().replace("username: operator", "username: null"))
+    hosts.add_fault("linux-1:refuse-login")
+    with pytest.raises(UnreachableError, match=f"connect: {user}@.* refused the login"):
+        hosts.shell("linux-1")
+
+
 @pytest.mark.parametrize("login", ["key", "password"])
 def test_keys_of_the_operator_s_home_are_not_tried_beside_another_login(
     simulated: Simulate, home: Path, login: str

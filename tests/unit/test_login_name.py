@@ -32,7 +32,9 @@ def host(transport: str, username: str | None = None) -> Host:
     keys = {"name": "linux-1", "role": "linux", "address": "10.142.0.3", "transport": transport}
     winrm = {"authentication": "kerberos"}
     return Host(
-        "linux-1", username=username, data={"settings": HostSettings.model_validate(keys | {"winrm": winrm, "ssh": {}})}
+        "linux-1",
+        username=username,
+        data={"settings": HostSettings.model_validate(keys | {"winrm": winrm, "ssh": {"config_file": None}})},
     )
 
 
