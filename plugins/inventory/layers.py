@@ -12,8 +12,8 @@ from plugins.inventory.documents import Document
 from plugins.inventory.explain import Hints, explained
 from plugins.inventory.findings import Finding
 
-# Blocks of `data` whose keys are inherited one by one; a password's source is inherited as a whole.
-BLOCKS = ("ssh", "sudo", "winrm", "labels")
+# Blocks of `data` whose keys are inherited one by one; what a key holds, such as a password's source, as a whole.
+BLOCKS = ("ssh", "sudo", "winrm", "containerd", "kubelet", "labels")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def without(raw: Any, paths: Iterable[Sequence[int | str]]) -> dict[str, Any]:
 
 
 def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge `data` blocks, the weakest first; the keys of ssh, sudo, winrm and labels are merged one by one."""
+    """Merge `data` blocks, the weakest first; the keys of those in BLOCKS are merged one by one."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():

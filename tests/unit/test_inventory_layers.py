@@ -6,19 +6,12 @@ from nornir.core.inventory import Group, Host, ParentGroups
 
 from plugins.inventory.layers import in_circle, lineage, merged, without
 
-KEYS = st.sampled_from(["ssh", "sudo", "winrm", "labels", "mtu", "nic"])
+NAMES = ("ssh", "sudo", "winrm", "containerd", "kubelet", "labels")  # as docs/inventory.md has them
 BLOCKS = st.none() | st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=3)
 LAYERS = st.lists(
     st.fixed_dictionaries(
         {},
-        optional={
-            "ssh": BLOCKS,
-            "sudo": BLOCKS,
-            "winrm": BLOCKS,
-            "labels": BLOCKS,
-            "mtu": st.integers(0, 3),
-            "nic": st.none() | st.text(max_size=2),
-        },
+        optional=dict.fromkeys(NAMES, BLOCKS) | {"mtu": st.integers(0, 3), "nic": st.none() | st.text(max_size=2)},
     ),
     max_size=4,
 )
@@ -32,7 +25,7 @@ def test_the_last_layer_that_has_a_key_decides(layers):
         having = [layer[key] for layer in layers if key in layer]
         assert (key in result) == bool(having)
         assert not having or result[key] == having[-1]
-    for block in ("ssh", "sudo", "winrm", "labels"):
+    for block in NAMES:
         for key in "abc":
             having = [layer[block][key] for layer in layers if key in (layer.get(block) or {})]
             assert result.get(block, {}).get(key) == (having[-1] if having else None)

@@ -99,6 +99,25 @@ def test_the_strongest_layer_wins_key_by_key(tmp_path):
     assert (host.nic, host.mtu, host.datapath) == (None, 1400, "netdev")
 
 
+def test_a_group_s_containerd_and_kubelet_reach_hosts_that_set_other_keys(tmp_path):
+    """What a group says of pods holds at its hosts, until a host says something else of the same key."""
+    write(
+        tmp_path,
+        {"linux-1": linux(containerd={"snapshotter": "native"}, kubelet={"maxPods": 200})},
+        {
+            "linux": {
+                "data": {
+                    "containerd": {"restrict_oom_score_adj": True, "snapshotter": "overlayfs"},
+                    "kubelet": {"podPidsLimit": 100, "maxPods": 50},
+                }
+            }
+        },
+    )
+    host = host_settings(ValidatedInventory(tmp_path).load().hosts["linux-1"])
+    assert (host.containerd.restrict_oom_score_adj, host.containerd.snapshotter) == (True, "native")
+    assert host.kubelet == {"podPidsLimit": 100, "maxPods": 200}
+
+
 def test_relative_files_start_at_the_inventory(tmp_path):
     """key_file and file: relative paths are found wherever the command is run."""
     write(tmp_path, data={"ssh": {"key_file": "keys/id", "password": {"file": "../pw"}}})
