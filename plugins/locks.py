@@ -12,22 +12,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from nornir.core import Nornir
 
 from plugins.connections import open_shell
-from plugins.connections.base import Holder
+from plugins.connections.base import Completed, Holder
 from plugins.context import RunContext
-from plugins.errors import LockedError, UnreachableError, UsageError
+from plugins.errors import HostError, LockedError, ScriptError, UsageError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.scripts import assemble, render
-from plugins.steps import Status, Transcript, parse_line
+from plugins.steps import Status, Transcript, parse_line, visible
 
 STEP = "cluster lock"  # what the verb calls it
 BEAT = 5.0  # seconds
 SILENCE = 60  # seconds without a beat after which the master lets go
 ANSWER = 60.0  # seconds to wait for the master's answer
+GLANCE = 0.1  # seconds between looks whether the lock's script is still there to answer
 
 
 @contextmanager
@@ -69,7 +71,7 @@ class MasterLock:
         self._thread.start()
 
     def _take(self) -> Holder:
-        """Take the lock. Raises LockedError (who, since when) and UnreachableError."""
+        """Take the lock. Raises LockedError (who, since when), UnreachableError, and ScriptError without an answer."""
         marker = f"@{secrets.token_hex(16)} "
         values = {"owner": self._context.owner, "seconds": SILENCE}
         body = render("linux/hold_cluster_lock.sh.j2", self._context.release.name, values)
@@ -84,13 +86,16 @@ class MasterLock:
                 answered.set()
 
         holder = open_shell(self._master, self._context).hold(script.encode(), on_line=on_line)
-        if answered.wait(ANSWER) and transcript.steps[-1].status is Status.OK:
+        until = monotonic() + ANSWER
+        while not answered.wait(GLANCE) and holder.ended() is None and monotonic() < until:
+            pass
+        answer, done = transcript.steps[-1] if answered.is_set() else None, holder.ended()
+        if answer is not None and answer.status is Status.OK:
             return holder
         holder.close()
-        if not transcript.steps:
-            seen = "its script for the lock did not start; the run's first stage tells more"
-            raise UnreachableError(self._master.name, "cluster lock", seen)
-        raise LockedError(f"{self._master.name}: {transcript.steps[-1].message}; wait for that run, or end it")
+        if answer is None:
+            raise ScriptError(self._master.name, STEP, _unanswered(done))
+        raise LockedError(f"{self._master.name}: {answer.message}; wait for that run, or end it")
 
     def _keep(self) -> None:
         while not self._over.wait(BEAT):
@@ -98,7 +103,7 @@ class MasterLock:
                 continue
             try:
                 self._holder = self._take()
-            except UnreachableError:
+            except HostError:
                 continue
             except LockedError as error:
                 # The master may not have noticed yet that our own last connection is gone.
@@ -111,3 +116,12 @@ class MasterLock:
         """Let go of the lock."""
         self._over.set()
         self._holder.close()
+
+
+def _unanswered(done: Completed | None) -> str:
+    """Say why there was no answer: the lock's script has ended, or it goes on without a word."""
+    if done is None:
+        return f"the lock's script said nothing within {ANSWER:g} s"
+    how = done.lost or f"exit status {done.exit_status}"
+    words = visible(done.stderr.decode(errors="replace")).strip().splitlines()
+    return ": ".join([f"the lock's script ended without an answer ({how})", *words[-1:]])

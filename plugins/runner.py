@@ -19,7 +19,7 @@ from plugins.attempts import Attempts
 from plugins.connections import check_files, close_shell
 from plugins.context import RunContext, new_run_id
 from plugins.critical_path import critical_path
-from plugins.errors import LockedError, UnreachableError, UsageError
+from plugins.errors import LockedError, ScriptError, UnreachableError, UsageError
 from plugins.executors.base import Executor
 from plugins.executors.make import make_executor
 from plugins.executors.threads import Threads
@@ -204,9 +204,12 @@ def _lock_if_reachable(nornir: Nornir, context: RunContext, console: Console) ->
     """Take the master's lock; a master that is down leaves the local one, and fails by itself later."""
     try:
         return MasterLock(nornir, context)
-    except UnreachableError:
-        console.print("The master is not reached, so its lock is not taken; this machine's own lock is.")
-        return None
+    except UnreachableError as error:
+        seen = f"the master is not reached: {error.step}: {error.seen}"
+    except ScriptError as error:
+        seen = error.seen
+    console.print(f"The master's lock is not taken ({seen}); this machine's own lock is.")
+    return None
 
 
 def _close_all(nornir: Nornir) -> None:

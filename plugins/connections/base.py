@@ -48,5 +48,8 @@ class Holder(Protocol):
     def beat(self) -> bool:
         """Tell the script that its holder is alive; false when it has ended."""
 
+    def ended(self) -> Completed | None:
+        """Say how the script ended, after its last line was handed on; None while it runs."""
+
     def close(self) -> None:
         """Let go: the script sees the end of its input and ends."""

@@ -92,6 +92,23 @@ class _Wire:
     def drop(self) -> None:
         self._drop()
 
+    def read(self, on_line: Callable[[bytes], None]) -> Completed:
+        """Hand on what comes until the script has ended."""
+        lines, errors = LineSplitter(on_line), bytearray()
+        while True:
+            kind, said = self.events.get()
+            match kind:
+                case "out":
+                    lines.feed(said)
+                case "err":
+                    errors += said
+                case "exit":
+                    lines.end()
+                    return Completed(said[0], bytes(errors))
+                case _:
+                    lines.end()
+                    return Completed(None, bytes(errors), said.decode())
+
 
 class MemoryShell:
     """An open connection to a simulated host in this process."""
@@ -122,20 +139,7 @@ class MemoryShell:
         for piece in data:
             self._hosts.soon(partial(drive.input.feed, piece))
         self._hosts.soon(drive.input.end)
-        lines, errors = LineSplitter(on_line), bytearray()
-        while True:
-            kind, said = wire.events.get()
-            match kind:
-                case "out":
-                    lines.feed(said)
-                case "err":
-                    errors += said
-                case "exit":
-                    lines.end()
-                    return Completed(said[0], bytes(errors))
-                case _:
-                    lines.end()
-                    return Completed(None, bytes(errors), said.decode())
+        return wire.read(on_line)
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> MemoryHolder:
         """Start a script that lives from beat to beat (see Shell)."""
@@ -169,21 +173,21 @@ class MemoryHolder:
 
     def __init__(self, hosts: MemoryHosts, drive: Drive, wire: _Wire, on_line: Callable[[bytes], None]) -> None:
         self._hosts, self._drive, self._wire = hosts, drive, wire
-        self._over = threading.Event()
-        self._reader = threading.Thread(target=self._pump, args=(LineSplitter(on_line),), daemon=True)
+        self._done: Completed | None = None
+        self._reader = threading.Thread(target=self._pump, args=(on_line,), daemon=True)
         self._reader.start()
 
-    def _pump(self, lines: LineSplitter) -> None:
-        while (event := self._wire.events.get())[0] in {"out", "err"}:
-            if event[0] == "out":
-                lines.feed(event[1])
-        lines.end()
-        self._over.set()
+    def _pump(self, on_line: Callable[[bytes], None]) -> None:
+        self._done = self._wire.read(on_line)
 
     def beat(self) -> bool:
         """Send one beat."""
         self._hosts.soon(lambda: self._drive.input.feed(b"\n"))
-        return not self._over.is_set()
+        return self._done is None
+
+    def ended(self) -> Completed | None:
+        """Say how the script ended (see Holder)."""
+        return self._done
 
     def close(self) -> None:
         """End the script's input and wait shortly for its end."""

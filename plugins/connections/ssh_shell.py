@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import secrets
 import select
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import paramiko
 
@@ -84,16 +84,16 @@ class SshShell:
         with channel:
             if data is not None and not lost:
                 lost = _send(channel, data)
-            done = self._read(channel, time.monotonic() + deadline + GRACE, on_line)
-        return done if done.exit_status is not None or not lost else replace(done, lost=lost)
+            return self._read(channel, time.monotonic() + deadline + GRACE, on_line, lost)
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> SshHolder:
         """Start a script that reads beats from its input for as long as it is held (see Shell)."""
         self._check_sudo()
         try:
-            return SshHolder(self._start(_one_line(script), None, whole=False)[0], on_line)
+            channel, lost = self._start(_one_line(script), None, whole=False)
         except _LOST as error:
             raise self._gone("connect", error) from None
+        return SshHolder(channel, lambda: self._read(channel, math.inf, on_line, lost))
 
     def _start(self, script: bytes, limit: int | None, *, whole: bool) -> tuple[paramiko.Channel, str]:
         """Send the script; the text says how it could not be sent whole.
@@ -160,8 +160,10 @@ class SshShell:
     def _gone(self, step: str, error: Exception) -> UnreachableError:
         return UnreachableError(self._host, step, f"the connection was lost ({words(error)})", "run again")
 
-    def _read(self, channel: paramiko.Channel, until: float, on_line: Callable[[bytes], None]) -> Completed:
-        """Read both streams until the exit status is there and no more output comes.
+    def _read(
+        self, channel: paramiko.Channel, until: float, on_line: Callable[[bytes], None], lost: str = ""
+    ) -> Completed:
+        """Read both streams until the exit status is there and no more output comes; `lost` is what is known already.
 
         A daemon that inherited the output keeps the channel open long after the script's end, so the end of
         output is not waited for once the status is known.
@@ -185,16 +187,17 @@ class SshShell:
             over = channel.closed or (channel.exit_status_ready() and (quiet or channel.eof_received))
             if over and not channel.recv_ready() and not channel.recv_stderr_ready():
                 out.end()
-                return self._completed(channel, bytes(errors))
+                return self._completed(channel, bytes(errors), lost)
             if time.monotonic() > until:
-                return Completed(None, bytes(errors), "it was not over by its deadline and the host did not end it")
+                late = "it was not over by its deadline and the host did not end it"
+                return Completed(None, bytes(errors), lost or late)
 
-    def _completed(self, channel: paramiko.Channel, errors: bytes) -> Completed:
+    def _completed(self, channel: paramiko.Channel, errors: bytes, lost: str) -> Completed:
         status = channel.recv_exit_status()
         if status >= 0:
             return Completed(status, errors)
         why = "it was closed here" if self._closed.is_set() else "the host or the network dropped it"
-        return Completed(None, errors, f"the connection was lost ({why})")
+        return Completed(None, errors, lost or f"the connection was lost ({why})")
 
     def close(self) -> None:
         """Close the connection and end whoever waits on it."""
@@ -205,15 +208,14 @@ class SshShell:
 class SshHolder:
     """A channel whose script lives from beat to beat; one that hears none for a while lets go by itself."""
 
-    def __init__(self, channel: paramiko.Channel, on_line: Callable[[bytes], None]) -> None:
-        self._channel = channel
-        self._reader = threading.Thread(target=self._pump, args=(LineSplitter(on_line),), daemon=True)
+    def __init__(self, channel: paramiko.Channel, read: Callable[[], Completed]) -> None:
+        self._channel, self._read = channel, read
+        self._done: Completed | None = None
+        self._reader = threading.Thread(target=self._pump, daemon=True)
         self._reader.start()
 
-    def _pump(self, lines: LineSplitter) -> None:
-        while data := self._channel.recv(65536):
-            lines.feed(data)
-        lines.end()
+    def _pump(self) -> None:
+        self._done = self._read()
 
     def beat(self) -> bool:
         """Send one beat."""
@@ -222,6 +224,10 @@ class SshHolder:
         except _LOST:
             return False
         return not self._channel.exit_status_ready()
+
+    def ended(self) -> Completed | None:
+        """Say how the script ended (see Holder)."""
+        return self._done
 
     def close(self) -> None:
         """End the script's input and wait shortly for its end."""

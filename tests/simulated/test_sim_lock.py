@@ -89,3 +89,37 @@ def test_a_lock_that_somebody_else_holds(simulated: Simulate) -> None:
     holder, answer = hold(hosts, "ann@desk")
     assert answer.status == "ok"
     holder.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [("ask-password", 1, b"sudo: a password is required"), ("cut-sending", None, b"")],
+)
+def test_whoever_holds_hears_that_the_script_has_ended(
+    simulated: Simulate, fault: str, status: int | None, words: bytes
+) -> None:
+    """A script that dies at once says how, as one that is run does."""
+    holder = simulated(1, faults=(f"master-1:{fault}",)).shell("master-1").hold(b"true", on_line=lambda _: None)
+    assert eventually(holder.ended)
+    done = holder.ended()
+    assert done is not None
+    assert (done.exit_status, words in done.stderr) == (status, True)
+    assert bool(done.lost) == (status is None)
+    assert not holder.beat()
+    holder.close()
+
+
+def test_a_lock_that_gets_no_answer_holds_up_nobody(simulated: Simulate) -> None:
+    """The run says what became of the lock's script, which is not that the master is not reached, and goes on."""
+    hosts = simulated(1, faults=("master-1:ask-password",))
+    done = hosts.command("runbooks.bootstrap", "--only", "preflight", timeout=45)
+    said = " ".join(done.stdout.split())
+    assert "lock is not taken (the lock's script ended without an answer (exit status 1): sudo: a password" in said
+    assert "not reached" not in said
+    assert "master-1 preflight FAILED" in said
+
+
+def test_a_lock_on_a_master_that_is_down(simulated: Simulate) -> None:
+    """The run says why the master is not reached."""
+    said = simulated(1, faults=("master-1:closed",)).command("runbooks.bootstrap", "--only", "preflight").stdout
+    assert "lock is not taken (the master is not reached: connect: 127." in " ".join(said.split())

@@ -146,6 +146,9 @@ def test_the_cluster_lock_is_held_beside_other_scripts(connect: Connect) -> None
         second, said = hold(other, "bob@desk")
         assert statuses(said) == ["failed"]
         assert said.steps[0].message.startswith("held by ann@desk; last sign of life ")
+        assert eventually(second.ended)
+        assert second.ended() == Completed(1)
+        assert first.ended() is None
         second.close()
         first.close()
         third, said = hold(other, "bob@desk")
