@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,7 +15,7 @@ from nornir.core.processor import Processors
 from nornir.core.task import MultiResult, Task
 
 from plugins.context import RunContext
-from plugins.errors import HostError, RunbookError, UnreachableError
+from plugins.errors import HostError, RunbookError, UnreachableError, UsageError
 from plugins.gathered import Gathered
 from plugins.graph import Pair
 from plugins.looks import Looks
@@ -62,28 +62,36 @@ class Attempts:
         stage = self._stages[pair.stage]
         outside = self._outside(pair)
         multi = self._run_task(stage, pair.host, dry_run=self._context.dry_run or bool(outside))
-        unmet: list[Pair] = []
+        unmet: dict[Pair, MultiResult] = {}
         if outside and not _ok(multi) and not isinstance(multi[0].exception, UnreachableError):
             # Needs outside the selection matter only where there is something to do.
-            unmet = [each for each in outside if not _ok(self._looks.at(self._stages[each.stage], each.host))]
+            looks = {each: self._looks.at(self._stages[each.stage], each.host) for each in outside}
+            unmet = {each: look for each, look in looks.items() if not _ok(look)}
             if not unmet and not self._context.dry_run:
                 multi = self._run_task(stage, pair.host, dry_run=False)
         result = stage_result(stage.name, multi, dry_run=self._context.dry_run)
         result = replace(result, seconds=monotonic() - began, started=started)
         return Attempt(multi, self._with_unmet(result, unmet))
 
-    def _with_unmet(self, result: StageResult, unmet: list[Pair]) -> StageResult:
+    def _with_unmet(self, result: StageResult, unmet: Mapping[Pair, MultiResult]) -> StageResult:
         if not unmet:
             return result
         named = ", ".join(f"{pair.stage} on {pair.host}" for pair in unmet)
-        first = unmet[0]
+        # A look that could not be made, as at a host that is down, tells nothing of what is done there.
+        blind = [pair for pair, look in unmet.items() if isinstance(look[0].exception, HostError | UsageError)]
+        first = next(iter(blind or unmet))
+        message, todo = f"needs {named} first, which is not in this selection and not done yet", ""
+        if blind:
+            seen = stage_result(first.stage, unmet[first], dry_run=True)
+            looked = f"{first.stage} on {first.host} could not be looked at: {seen.message}"
+            message, todo = f"needs {named} first, which is not in this selection; {looked}", seen.todo
         return replace(
             result,
             status=StageStatus.FAILED,
             steps=(),
-            message=f"needs {named} first, which is not in this selection and not done yet",
+            message=message,
             output="",
-            todo=f"run `{self._rerun(first)}` first",
+            todo=todo or f"run `{self._rerun(first)}` first",
         )
 
     def _run_task(self, stage: Stage, host: str, *, dry_run: bool) -> MultiResult:

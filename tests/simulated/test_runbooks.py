@@ -184,6 +184,16 @@ def test_a_selection_looks_at_its_needs_and_runs_nothing_else(simulated: Simulat
     assert stages(said, "linux-1") == {"join": "ok"}
 
 
+def test_a_need_on_a_master_that_is_down_is_not_called_undone(simulated: Simulate, tmp_path: Path) -> None:
+    """Nobody knows what is done on a host that does not answer: it is said that it does not, and to look there."""
+    hosts = simulated(count=2, faults=("master-1:closed",))
+    said, text = report(hosts, tmp_path, TASK, "join", "--host", "linux-1", expect=1)
+    (step,) = said["hosts"]["linux-1"]["stages"][0]["steps"]
+    assert "central on master-1 could not be looked at: connect: " in step["message"]
+    assert step["message"].endswith("Connection refused")
+    assert "What to do: is the host up, and its SSH server?" in text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
