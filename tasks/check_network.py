@@ -5,7 +5,7 @@ from __future__ import annotations
 from nornir.core.task import Task
 
 from plugins.checks.cluster import COMPARE_RULES
-from plugins.checks.expected import GENEVE_PORT, KUBELET_PORT
+from plugins.checks.expected import KUBELET_PORT
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import judge_all, judged
 from plugins.checks.reach import REACH_RULES, Ports, expected_probes, plan
@@ -14,6 +14,7 @@ from plugins.context import context_of
 from plugins.gathered import Gathered
 from plugins.inventory import host_settings
 from plugins.inventory.model import ClusterSettings, Role
+from plugins.inventory.networks import GENEVE_PORT
 from plugins.steps import Status, Step, StepsResult
 from tasks.run_script import run_script
 

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 
 from plugins.checks.facts import HostFacts, Nic
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
+from plugins.inventory.networks import GENEVE_PORT
 from plugins.releases import Release, Requirements
 
-GENEVE_PORT = 6081  # UDP; IANA's, RFC 8926
 KUBELET_PORT = "tcp:10250"
 # Outer IPv4 20, UDP 8, Geneve 8 with OVN's one option 8, inner Ethernet 14.
 GENEVE_OVERHEAD = 58

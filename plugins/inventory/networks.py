@@ -11,6 +11,14 @@ from plugins.inventory.findings import Finding
 
 # kube-apiserver refuses larger service networks: cmd/kube-apiserver/app/options/validation.go, maxCIDRBits.
 SHORTEST_SERVICE_PREFIX = 12
+# ovnkube ends at once where a network overlaps its own: go-controller/pkg/config/config.go of release-1.1, the
+# defaults and completeConfig. Its third, for masquerading, is link-local, which no network may touch anyway.
+OVNKUBE_NETWORKS: Mapping[str, IPv4Network] = {
+    "join network": IPv4Network("100.64.0.0/16"),
+    "transit switch network": IPv4Network("100.88.0.0/16"),
+}
+GENEVE_PORT = 6081  # UDP; IANA's, RFC 8926
+SSH_PORT: Mapping[int, str] = {22: "port of SSH"}
 FIXED_PORTS: Mapping[int, str] = {
     2379: "port of etcd",
     2380: "port of etcd",
@@ -42,6 +50,7 @@ class Networks:
 def check_cluster(cluster: Networks, hosts: int, windows: int = 0) -> Iterator[Finding]:
     """Yield everything that is wrong between the cluster's keys; `hosts` is how many there are, `windows` of them."""
     yield from check_networks(cluster)
+    yield from check_ovnkube_networks(cluster)
     yield from check_node_subnets(cluster, hosts)
     yield from check_hybrid(cluster, windows)
     yield from check_dns(cluster)
@@ -62,13 +71,34 @@ def check_networks(cluster: Networks) -> Iterator[Finding]:
         )
 
 
+def check_ovnkube_networks(cluster: Networks) -> Iterator[Finding]:
+    """No network that ovnkube is told of shares an address with those that it has itself."""
+    told = ("pod_network", "service_network", "hybrid_network") if cluster.kubernetes else ()
+    for key in (key for key in told if key in cluster.networks):
+        for name, taken in OVNKUBE_NETWORKS.items():
+            if cluster.networks[key].overlaps(taken):
+                problem = f"{cluster.networks[key]} overlaps {taken}, the {name} of ovnkube itself"
+                yield cluster.finding((key,), problem, f"choose another {key}")
+
+
+def _compared(prefix: int, network: IPv4Network, *, kubernetes: bool) -> str:
+    """Say how a host's subnet is too large for its network; an empty text where it is not.
+
+    ovnkube takes none as large as the whole network: go-controller/pkg/config/utils.go of release-1.1,
+    ParseClusterSubnetEntriesWithDefaults.
+    """
+    if prefix < network.prefixlen:
+        return "larger than"
+    return "as large as" if kubernetes and prefix == network.prefixlen else ""
+
+
 def check_node_subnets(cluster: Networks, hosts: int) -> Iterator[Finding]:
     """The pod network has a subnet for every host."""
     pods, prefix = cluster.networks.get("pod_network"), cluster.node_prefix
     if pods is None or prefix is None:
         return
-    if prefix < pods.prefixlen:
-        problem = f"a host's subnet /{prefix} is larger than the whole pod network {pods}"
+    if compared := _compared(prefix, pods, kubernetes=cluster.kubernetes):
+        problem = f"a host's subnet /{prefix} is {compared} the whole pod network {pods}"
         yield cluster.finding(
             ("node_prefix",), problem, f"write a number above {pods.prefixlen}, or a larger pod_network"
         )
@@ -88,12 +118,13 @@ def check_hybrid(cluster: Networks, windows: int) -> Iterator[Finding]:
         yield cluster.finding(
             ("hybrid_network",), "missing, and there is a Windows host", "write a network for its pods"
         )
-    elif prefix is not None and 2 ** max(prefix - pods.prefixlen, 0) < windows:
+    elif prefix is not None and (compared := _compared(prefix, pods, kubernetes=True)):
+        problem = f"a host's subnet /{prefix} is {compared} the whole network {pods}"
+        todo = f"write a number above {pods.prefixlen}, or a larger hybrid_network"
+        yield cluster.finding(("hybrid_prefix",), problem, todo)
+    elif prefix is not None and 2 ** (prefix - pods.prefixlen) < windows:
         problem = f"{pods} holds too few subnets of /{prefix} for {windows} Windows hosts"
         yield cluster.finding(("hybrid_network",), problem, "write a larger network, or a larger hybrid_prefix")
-    elif prefix is not None and prefix < pods.prefixlen:
-        problem = f"a host's subnet /{prefix} is larger than the whole network {pods}"
-        yield cluster.finding(("hybrid_prefix",), problem, f"write a number above {pods.prefixlen}")
 
 
 def check_dns(cluster: Networks) -> Iterator[Finding]:
@@ -117,11 +148,14 @@ def check_dns(cluster: Networks) -> Iterator[Finding]:
 
 
 def check_ports(cluster: Networks) -> Iterator[Finding]:
-    """What the master serves has a port each, and none of those that Kubernetes' other parts have."""
-    taken = dict(FIXED_PORTS) if cluster.kubernetes else {}
+    """What the master serves has a port each, and none of SSH's and of Kubernetes' other parts; tunnels have two."""
+    taken = {**SSH_PORT, **(FIXED_PORTS if cluster.kubernetes else {})}
     for name in ("northbound_port", "southbound_port", *(["api_port"] if cluster.kubernetes else [])):
         port = cluster.ports.get(name)
         if port is not None and port in taken:
             yield cluster.finding((name,), f"{port} is also the {taken[port]}", "give each its own port")
         elif port is not None:
             taken[port] = name
+    if cluster.kubernetes and cluster.ports.get("vxlan_port") == GENEVE_PORT:
+        problem = f"{GENEVE_PORT} is also the port of the tunnels between Linux hosts (Geneve)"
+        yield cluster.finding(("vxlan_port",), problem, "give each its own port")

@@ -164,7 +164,7 @@ def _cluster(defaults: Layer, folder: Path) -> Networks:
         networks={key: sound[key] for key in NETWORKS if key in sound},
         node_prefix=sound.get("node_prefix"),
         dns_address=sound.get("dns_address"),
-        ports={key: sound[key] for key in ("northbound_port", "southbound_port", "api_port") if key in sound},
+        ports={key: value for key, value in sound.items() if key.endswith("_port")},
         kubernetes=sound.get("kubernetes", True),
         hybrid_prefix=sound.get("hybrid_prefix"),
     )

@@ -262,12 +262,40 @@ def test_a_name_that_yaml_takes_for_a_number_is_named(tmp_path):
         ({"dns_domain": "a..b"}, 'dns_domain: "a..b" is no DNS name'),
         ({"node_prefix": 40}, "node_prefix: 40 is too large; write at most 28"),
         ({"node_prefix": 12}, "node_prefix: a host's subnet /12 is larger than the whole pod network 10.244.0.0/16"),
-        ({"pod_network": "10.244.0.0/24"}, "pod_network: 10.244.0.0/24 holds 1 subnets of /24, too few for 2 hosts"),
+        (
+            {"pod_network": "10.244.0.0/24"},
+            (
+                "node_prefix: a host's subnet /24 is as large as the whole pod network 10.244.0.0/24; "
+                "write a number above 24, or a larger pod_network"
+            ),
+        ),
+        (
+            {"pod_network": "10.244.0.0/24", "kubernetes": False},
+            "pod_network: 10.244.0.0/24 holds 1 subnets of /24, too few for 2 hosts",
+        ),
+        (
+            {"pod_network": "100.80.0.0/12"},
+            (
+                "pod_network: 100.80.0.0/12 overlaps 100.88.0.0/16, the transit switch network of ovnkube itself; "
+                "choose another pod_network"
+            ),
+        ),
+        (
+            {"service_network": "100.64.16.0/20", "dns_address": "100.64.16.10"},
+            "service_network: 100.64.16.0/20 overlaps 100.64.0.0/16, the join network of ovnkube itself",
+        ),
+        (
+            {"hybrid_network": "100.88.0.0/24", "hybrid_prefix": 26},
+            "hybrid_network: 100.88.0.0/24 overlaps 100.88.0.0/16, the transit switch network of ovnkube itself",
+        ),
         ({"host_network": "10.244.0.0/20"}, "host_network: 10.244.0.0/20 overlaps the pod network 10.244.0.0/16"),
         ({"encapsulation": "vxlan"}, 'encapsulation: "vxlan" is not known here; write one of these: geneve'),
         ({"northbound_port": 6642}, "southbound_port: 6642 is also the northbound_port"),
         ({"api_port": 6642}, "api_port: 6642 is also the southbound_port"),
         ({"api_port": 10250}, "api_port: 10250 is also the port of the kubelet"),
+        ({"api_port": 22}, "api_port: 22 is also the port of SSH; give each its own port"),
+        ({"southbound_port": 22, "kubernetes": False}, "southbound_port: 22 is also the port of SSH"),
+        ({"vxlan_port": 6081}, "vxlan_port: 6081 is also the port of the tunnels between Linux hosts (Geneve)"),
         ({"hybrid_network": "10.244.8.0/24"}, "hybrid_network: 10.244.8.0/24 overlaps the pod network 10.244.0.0/16"),
         ({"release": "currnet"}, 'release: there is no release "currnet"; did you mean "current"?'),
     ],
@@ -503,13 +531,20 @@ def test_any_host_is_either_loaded_or_explained(tmp_path, entry, data):
         ({"hybrid_network": "10.245.0.0/24", "hybrid_prefix": 22}, "hybrid_prefix: a host's subnet /22 is larger"),
         (
             {"hybrid_network": "10.245.0.0/24"},
-            "hybrid_network: 10.245.0.0/24 holds too few subnets of /24 for 2 Windows",
+            (
+                "hybrid_prefix: a host's subnet /24 is as large as the whole network 10.245.0.0/24; "
+                "write a number above 24, or a larger hybrid_network"
+            ),
+        ),
+        (
+            {"hybrid_network": "10.245.0.0/23"},
+            "hybrid_network: 10.245.0.0/23 holds too few subnets of /24 for 3 Windows",
         ),
     ],
 )
 def test_pods_on_windows_hosts_have_a_network_of_their_own(tmp_path, cluster, said):
     """It is needed as soon as there is a Windows host, with a subnet for each; without Kubernetes it is not."""
-    count = 2 if "few" in said else 1
+    count = 3 if "few" in said else 1
     hosts = {f"windows-{n}": {"hostname": f"10.142.0.{n + 10}", "groups": ["windows"]} for n in range(count)}
     (found,) = findings(write(tmp_path, hosts, cluster=cluster))
     assert found.startswith(f"defaults.yaml: defaults: data.cluster.{said}")
