@@ -44,6 +44,9 @@ def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: 
     wanted = {runbook.stage(name).name for name in options.only} or set(names)
     if options.start:
         wanted &= set(names[names.index(runbook.stage(options.start).name) :])
+    if not wanted:
+        chosen = ", ".join(options.only)
+        raise SelectionError(f"nothing to run: no stage of --only ({chosen}) is {options.start} or comes after it")
     if wanted <= left_out:
         raise SelectionError("nothing to run: this cluster is an overlay alone (kubernetes: false in defaults.yaml)")
     wanted -= left_out

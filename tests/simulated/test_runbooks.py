@@ -203,6 +203,7 @@ def test_a_need_on_a_master_that_is_down_is_not_called_undone(simulated: Simulat
         (("--only", "brige"), "bridge"),
         (("--from", "nowhere"), "preflight"),
         (("--only", "central", "--host", "linux-1"), "nothing to run"),
+        (("--only", "preflight", "--from", "bridge"), "no stage of --only (preflight) is bridge or comes after it"),
         (("--report", "/proc/nowhere/r.json"), "/proc/nowhere/r.json"),
         (("-i", "/nowhere"), "/nowhere"),
     ],
