@@ -79,7 +79,12 @@ def application(function: Callable[..., int], *, epilog: str = "", without: tupl
     def command(**given: Any) -> None:
         chosen = {each.name: given.pop(each.name) for each in shared}
         options = common(**(defaults | chosen))
-        raise typer.Exit(function(options=options, **given))
+        try:
+            code = function(options=options, **given)
+        except KeyboardInterrupt:  # typer would end without a word
+            print(f"`{function.__name__}` was interrupted. It is safe to run it again.", file=sys.stderr)
+            code = INTERRUPTED
+        raise typer.Exit(code)
 
     parameters = [
         each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[each.name]) for each in (*own, *shared)

@@ -17,6 +17,8 @@ from plugins.settings import ROOT
 if TYPE_CHECKING:
     from plugins.artifacts.plan import Downloads
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     help=__doc__,
     no_args_is_help=True,
@@ -135,9 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunbookError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
-        print("Interrupted. Run it again: it goes on where it was.", file=sys.stderr)
-        return 130
+    except SystemExit as end:  # typer makes one of Ctrl-C, without a word
+        if end.code != INTERRUPTED:
+            raise
+        command = "".join((sys.argv[1:] if arguments is None else arguments)[:1])
+        print(f"`{command}` was interrupted. It is safe to run it again: what is there is kept.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
