@@ -26,6 +26,7 @@ from plugins.scripts import assemble, render
 from plugins.steps import Status, Transcript, parse_line, visible
 
 STEP = "cluster lock"  # what the verb calls it
+WAIT = "wait for "  # what a script's step for another script's end begins with
 BEAT = 5.0  # seconds
 SILENCE = 60  # seconds without a beat after which the master lets go
 ANSWER = 60.0  # seconds to wait for the master's answer
@@ -95,6 +96,8 @@ class MasterLock:
         holder.close()
         if answer is None:
             raise ScriptError(self._master.name, STEP, _unanswered(done))
+        if answer.name != STEP and not answer.name.startswith(WAIT):
+            raise ScriptError(self._master.name, answer.name, answer.message)
         raise LockedError(f"{self._master.name}: {answer.message}; wait for that run, or end it")
 
     def _keep(self) -> None:

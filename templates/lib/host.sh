@@ -75,10 +75,25 @@ _package_act() {
   export NEEDRESTART_SUSPEND=1
   # A run that was killed in the middle may have left packages unpacked but not configured.
   dpkg --configure -a || :
-  "${apt[@]}" install -y --fix-broken
-  # Third-party sources may be broken without harm to ours: only the install decides.
-  "${apt[@]}" update || echo 'The package lists could not be brought up to date.'
+  _package_lists "${apt[@]}"
+  # Whatever is half there of somebody else's stays: what apt would rather remove is theirs to mend.
+  "${apt[@]}" install -y --no-remove --fix-broken
   "${apt[@]}" install -y --no-install-recommends --allow-downgrades -- "$@"
+}
+
+# _package_lists APT: brought up to date, after at most five minutes of waiting for whoever is doing the same; apt itself
+# waits for dpkg's locks alone. Third-party sources may be broken without harm to ours: only the install decides.
+_package_lists() {
+  local said until=$((SECONDS + 300))
+  until said=$("$@" update 2>&1); do
+    if [[ $said == *'Could not get lock'* ]] && ((SECONDS < until)); then
+      sleep 1
+      continue
+    fi
+    echo 'The package lists could not be brought up to date.'
+    break
+  done
+  printf '%s\n' "$said"
 }
 
 # file PATH MODE OWNER:GROUP CONTENT: replaced as a whole, never seen half-written.

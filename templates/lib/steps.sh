@@ -177,7 +177,8 @@ _needs() {
 
 _lock() {
   local owner='another script'
-  if [[ ! -d $STEPS_FOLDER ]] && ! mkdir -m 0700 -- "$STEPS_FOLDER"; then
+  # After a boot another script may make it at the same moment.
+  if ! [[ -d $STEPS_FOLDER ]] && ! mkdir -m 0700 -- "$STEPS_FOLDER" && ! [[ -d $STEPS_FOLDER ]]; then
     _begin lock
     MESSAGE="$STEPS_FOLDER cannot be made"
     _fail

@@ -200,6 +200,12 @@ def test_a_script_waits_for_the_one_before(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_two_scripts_at_once_after_a_boot(run: Run, tmp_path: Path) -> None:
+    """The other one has made the folder of both between this one's look and its own try."""
+    twice = 'mount -t tmpfs none /run && mkdir() { command mkdir "$@" && command mkdir "$@"; } &&'
+    assert run(f"file {tmp_path}/x 0644 root:root x", prefix=twice).statuses == ["changed"]
+
+
 def test_a_daemon_holds_neither_the_lock_nor_the_lines(run: Run, tmp_path: Path) -> None:
     """A process that a step leaves behind does not keep the next script waiting."""
     began = time.monotonic()
