@@ -14,6 +14,7 @@ NETWORK_PREFIX=05-ovn-runbooks-
 NETWORK_GUARD=/etc/systemd/system/ovn-runbooks-network-guard.service
 NETWORK_GUARD_LINK=/etc/systemd/system/multi-user.target.wants/ovn-runbooks-network-guard.service
 NETWORK_GUARD_SCRIPT=/var/lib/ovn-runbooks/network-guard
+NETWORK_ONLINE=/etc/systemd/system/systemd-networkd-wait-online.service.d/90-ovn-runbooks.conf
 
 # nic_bridge NIC DATAPATH ADDRESS SECONDS [MTU]: ADDRESS is on the OVS bridge "br"+NIC, and NIC is its port, now and
 # after a reboot. NIC empty: the default route's. The change is taken back unless it is confirmed within SECONDS:
@@ -269,7 +270,7 @@ _network_files_look() {
   done
 }
 _network_texts() {
-  local line section='' key mac='' head link='' rest='' index client given=''
+  local line section='' key mac='' head link='' keep rest='' index client given=''
   while IFS= read -r line || [[ -n $line ]]; do
     key=''
     if [[ $line == '['*']' ]]; then
@@ -305,9 +306,11 @@ _network_texts() {
   fi
   head="# Made from $NETWORK_SOURCE by ovn-runbooks: $NETWORK_NIC is a port of the OVS bridge $NETWORK_BRIDGE."$'\n[Match]\nName='
   link=$'\n\n[Link]\n'"MTUBytes=$1"$'\n'"${mac}RequiredForOnline=no"$'\n\n[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n'
+  # What others have put there, such as ovnkube, stays when systemd-networkd is started anew; the copied text may differ.
+  keep=$'\n\n[Network]\nKeepConfiguration=static\n\n'
   NETWORK_FILES=(
     "$NETWORK_PREFIX$NETWORK_NIC.network" "$head$NETWORK_NIC$link"
-    "$NETWORK_PREFIX$NETWORK_BRIDGE.network" "$head$NETWORK_BRIDGE"$'\n\n'"${rest#$'\n'}"
+    "$NETWORK_PREFIX$NETWORK_BRIDGE.network" "$head$NETWORK_BRIDGE$keep${rest#$'\n'}"
   )
 }
 # _network_sources FILE: its text and that of its drop-ins, in the order of their names; /etc covers /run covers /usr.
@@ -379,7 +382,7 @@ _network_words() {
 # _network_script: the same functions again, for a bash of their own.
 _network_script() {
   echo 'set -u; export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin'
-  declare -p NETWORK_{FOLDER,ETC,GUARD,GUARD_LINK,GUARD_SCRIPT,TOKEN,SECONDS,NIC,BRIDGE,ADDRESS,SOURCE,FILES,DO,UNDO}
+  declare -p NETWORK_{FOLDER,ETC,GUARD,GUARD_LINK,GUARD_SCRIPT,ONLINE,TOKEN,SECONDS,NIC,BRIDGE,ADDRESS,SOURCE,FILES,DO,UNDO}
   declare -f _network_{state,has,apply,write,unwrite,undo,guard,guard_gone,locked,addressed}
   # shellcheck disable=SC2016  # for that other bash
   echo '"_network_$1"'
@@ -448,7 +451,7 @@ _network_write() {
 _network_unwrite() {
   local place
   for ((place = 0; place < ${#NETWORK_FILES[@]}; place += 2)); do
-    rm -f -- "/run/systemd/network/${NETWORK_FILES[place]}" "$NETWORK_ETC/${NETWORK_FILES[place]}"
+    rm -f -- "/run/systemd/network/${NETWORK_FILES[place]}" "$NETWORK_ETC/${NETWORK_FILES[place]}" "$NETWORK_ONLINE"
   done
 }
 
@@ -477,10 +480,14 @@ _network_locked() {
   flock 9
 }
 
-# At the next boot: what was not confirmed is gone before Open vSwitch and systemd-networkd see it.
+# At the next boot: what was not confirmed is gone before Open vSwitch and systemd-networkd see it. Where the database
+# does not answer, it may hold the bridge still: the boot after this one tries again.
 _network_guard() {
+  local status
   ovs-vsctl --timeout=30 --no-wait "${NETWORK_UNDO[@]}"
+  status=$?
   _network_unwrite
+  if ((status)); then return "$status"; fi
   _network_guard_gone
 }
 _network_guard_gone() {
@@ -498,9 +505,19 @@ _network_commit() {
   [[ $NETWORK_STATE == waiting ]]
   for file in "/run/systemd/network/$NETWORK_PREFIX"*; do
     [[ -e $file ]] || continue
+    _network_online "$(<"$file")"
     _file_act "$NETWORK_ETC/${file##*/}" "$(stat -c %a -- "$file")" "$(stat -c %U:%G -- "$file")" "$(<"$file")"$'\n'
     rm -f -- "$file"
   done
   _network_guard_gone
   _network_state confirmed
+}
+# _network_online TEXT: netplan has each boot wait for its NICs by their names, two minutes for one that has no address
+# any more; where TEXT is a file made from one of netplan's, boots wait for the bridge.
+_network_online() {
+  local made='^# Made from [^ ]*/10-netplan-[^ ]* by ovn-runbooks: [^ ]* is a port of the OVS bridge ([^ ]+)\.'
+  [[ ${1%%$'\n'*} =~ $made ]] || return 0
+  _file_act "$NETWORK_ONLINE" 0644 root:root \
+    $'[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-networkd-wait-online -i '"${BASH_REMATCH[1]}"$'\n'
+  systemctl daemon-reload
 }

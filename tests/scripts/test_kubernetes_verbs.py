@@ -314,6 +314,28 @@ def test_a_network_that_cannot_be_made_to_last_is_not_called_confirmed(run: Run,
     assert (tmp_path / "state").read_text() == "waiting token\n"
 
 
+@pytest.mark.parametrize(
+    "source", ["/run/systemd/network/10-netplan-eth0.network", "/etc/systemd/network/10-eth0.network"]
+)
+def test_boots_wait_for_the_bridge_where_netplan_waits_for_the_nic(run: Run, tmp_path: Path, source: str) -> None:
+    """It names the NIC, which has no address any more, to who waits for the network; others do not."""
+    text = f"# Made from {source} by ovn-runbooks: eth0 is a port of the OVS bridge breth0."
+    state = "mkdir -p /run/ovn-runbooks/network /run/systemd/network && cd /run/ovn-runbooks/network && "
+    state += f"echo 'waiting token' >state && echo '{text}' >/run/systemd/network/05-ovn-runbooks-eth0.network && "
+    for folder in ("network", "system", "bin"):
+        (tmp_path / folder).mkdir()
+        if folder != "bin":
+            state += f"mount --bind {tmp_path}/{folder} /etc/systemd/{folder} && "
+    (tmp_path / "bin/systemctl").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/systemctl").chmod(0o755)
+    tools = f"mount --bind {tmp_path}/bin /usr/local/sbin && "
+    assert run("network_confirm token\n", prefix=tools + FRESH_RUN + state).statuses == ["changed"]
+    waiting = tmp_path / "system/systemd-networkd-wait-online.service.d/90-ovn-runbooks.conf"
+    assert waiting.exists() == ("netplan" in source)
+    if waiting.exists():
+        assert waiting.read_text().endswith("\nExecStart=/lib/systemd/systemd-networkd-wait-online -i breth0\n")
+
+
 def test_a_probe_that_could_not_be_taken_away_is_said(run: Run, tmp_path: Path) -> None:
     """Open vSwitch did not give up the port, so the namespace stays, too, and the step fails."""
     (tmp_path / "bin").mkdir()

@@ -65,6 +65,8 @@ def test_the_bridge_gets_all_that_is_said_of_the_nic(tmp_path: Path) -> None:
     assert lines(files["05-ovn-runbooks-brlo.network"]) == [
         "[Match]",
         "Name=brlo",
+        "[Network]",
+        "KeepConfiguration=static",
         "[Link]",
         "RequiredForOnline=routable",
         "[Network]",
