@@ -110,7 +110,8 @@ def test_the_second_time_changes_nothing(kubernetes: Cluster) -> None:
 
 def test_a_taint_that_was_taken_away_comes_back(kubernetes: Cluster) -> None:
     """Ordinary pods would come to the master; its kubelet does not give the taint a second time."""
-    kubernetes.shell("master", f"kubectl --kubeconfig={SUPERUSER_CONFIG} taint node master {MASTER_TAINT}-")
+    take = f"kubectl --kubeconfig={SUPERUSER_CONFIG} taint node master {MASTER_TAINT}- --overwrite"
+    assert "node/master" in kubernetes.shell("master", take)
     for changed in (1, 0):
         ran = kubernetes.run("task", "labels")
         assert (ran.status, ran.count("changed")) == (0, changed), ran.text
