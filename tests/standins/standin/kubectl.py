@@ -187,7 +187,7 @@ def _walk(item: Any, path: str) -> list[Any]:
 def _mark(client: Client, command: str, rest: Sequence[str]) -> int:
     if command != "taint" and (away := [word for word in rest[1:] if word.endswith("-")]):
         raise Refusal(f"{command}: {away[0]}: a stand-in takes nothing away")
-    names = [word for word in rest[1:] if "=" not in word and not word.endswith("-")]
+    names = [word for word in rest[1:] if "=" not in word and ":" not in word and not word.endswith("-")]
     marks = [word for word in rest[1:] if word not in names]
     if not names or not marks:
         raise Refusal(f"{command}: what, and with what?")
