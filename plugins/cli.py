@@ -19,7 +19,9 @@ from plugins.context import RebootPolicy
 
 gc.set_threshold(20_000)
 INTERRUPTED = 130
-Reboot = Annotated[RebootPolicy, typer.Option("--reboot", help="When hosts are rebooted, if a package asks for it.")]
+Reboot = Annotated[
+    RebootPolicy, typer.Option("--reboot", help="When hosts are rebooted; needed leaves up what has joined.")
+]
 
 
 def common(

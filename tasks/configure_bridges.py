@@ -12,7 +12,7 @@ from tasks.run_script import run_script
 
 
 def configure_bridges(task: Task) -> StepsResult:
-    """Reboot where a package asked for it, make the bridges, and say who this chassis is and where its tunnels end.
+    """Reboot where it is due and harms nobody, make the bridges, say who this chassis is and where its tunnels end.
 
     Moving the NIC cuts the connection: the change takes itself back unless this task reaches the host again.
     """

@@ -5,15 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugins.simulate.effects import Part
-from plugins.simulate.vocabulary import FreeVerb, Verb
+from plugins.simulate.state import OPEN_VSWITCH
+from plugins.simulate.verbs_ovs import no_database
+from plugins.simulate.vocabulary import FreeVerb, Verb, needs
 from plugins.steps import Asks, Status
 
 if TYPE_CHECKING:
+    from plugins.simulate.host import SimulatedHost
     from plugins.simulate.play import Play
 
 
-def reboot_when(play: Play, policy: str, name: str = "reboot when needed") -> Part:
-    """Ask for a reboot where the host waits for one, as the policy has it; `name` is the step's."""
+def _reboot_when(play: Play, policy: str, *modules: str) -> Part:
+    del modules  # a simulated host can load them all
+    yield from ask_for_reboot(play, policy, waits=policy == "needed" and _has_joined(play.host))
+
+
+def _has_joined(host: SimulatedHost) -> bool:
+    """Say whether the host's switch knows the databases; one that does not answer may well do."""
+    if needs(host, "ovs-vsctl"):
+        return False
+    return no_database(host) is not None or bool(host.state.ovs.get(OPEN_VSWITCH, {}).get("external_ids:ovn-remote"))
+
+
+def ask_for_reboot(play: Play, policy: str, name: str = "reboot when needed", *, waits: bool = False) -> Part:
+    """Ask for a reboot where the host wants one, as the policy has it, unless it `waits`; `name` is the step's."""
     yield from play.begin(name)
     reason = play.host.state.reboot_required
     if policy == "always":
@@ -22,6 +37,9 @@ def reboot_when(play: Play, policy: str, name: str = "reboot when needed") -> Pa
         yield from play.report(Status.OK)
     elif policy == "never":
         yield from play.report(Status.OK, message=f"{reason}; not rebooted, as asked for on the command line")
+    elif waits:
+        advice = "it waits, as the host has joined: --reboot always, or reboot it yourself when it suits"
+        yield from play.report(Status.OK, message=f"{reason}; {advice}")
     elif play.dry_run:
         yield from play.report(Status.WOULD_CHANGE, message=reason)
     else:
@@ -43,6 +61,6 @@ def reboot_now(play: Play, boot_id: str) -> Part:
 
 
 VERBS: dict[str, Verb] = {
-    "reboot_when": FreeVerb(reboot_when, 1, 1),
+    "reboot_when": FreeVerb(_reboot_when, 1, None),
     "reboot_now": FreeVerb(reboot_now, 1, 1),
 }

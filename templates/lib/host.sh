@@ -357,8 +357,9 @@ ensure() { _step "$1" '' _ensure "$@"; }
 _ensure_look() { (eval "$2") >/dev/null 2>&1 </dev/null; }
 _ensure_act() { eval "$3"; }
 
-# reboot_when POLICY: POLICY is needed, always or never. The script ends here, and its task reboots the
-# host and runs it again.
+# reboot_when POLICY [MODULE]...: POLICY is needed, always or never. Needed: a host that has joined its overlay is
+# rebooted only where it cannot load a kernel MODULE before; pods and databases live on it, and a reboot of it is
+# somebody's decision. The script ends here, and its task reboots the host and runs it again.
 reboot_when() {
   local reason='' boot
   _begin 'reboot when needed'
@@ -369,6 +370,9 @@ reboot_when() {
   MESSAGE=$reason
   if [[ $1 == never ]]; then
     MESSAGE+='; not rebooted, as asked for on the command line'
+    _report ok
+  elif [[ $1 == needed ]] && _reboot_waits "${@:2}"; then
+    MESSAGE+='; it waits, as the host has joined: --reboot always, or reboot it yourself when it suits'
     _report ok
   elif ((STEPS_DRY_RUN)); then
     _report would-change
@@ -385,10 +389,35 @@ _reboot_reason() {
   REPLY=''
   read -r release </proc/sys/kernel/osrelease
   if [[ -e /run/reboot-required ]]; then
-    REPLY='a package asks for a reboot (/run/reboot-required)'
+    _reboot_packages
+    REPLY="a package asks for a reboot (${REPLY:-/run/reboot-required})"
   elif [[ -n $(compgen -G '/lib/modules/*/modules.dep') && ! -d /lib/modules/$release ]]; then
     REPLY="the modules of the running kernel $release are gone: a newer kernel is installed"
   fi
+}
+# _reboot_packages: REPLY becomes the packages that ask for a reboot, each once; empty where none has left its name.
+_reboot_packages() {
+  local name names=''
+  if [[ -r /run/reboot-required.pkgs ]]; then
+    while IFS= read -r name || [[ -n $name ]]; do
+      if [[ -n $name && ", $names, " != *", $name, "* ]]; then names+="${names:+, }$name"; fi
+    done </run/reboot-required.pkgs
+  fi
+  REPLY=$names
+}
+# _reboot_waits MODULE...: the host has joined its overlay, and can load every MODULE as it is.
+_reboot_waits() {
+  local name remote
+  for name in "$@"; do
+    if ! _kernel_module_loaded "$name" && ! modprobe --dry-run --quiet -- "$name" 2>/dev/null; then
+      MESSAGE+="; $name cannot be loaded before it"
+      return 1
+    fi
+  done
+  hash ovs-vsctl 2>/dev/null || return 1
+  # A database that does not answer may well be that of a host that has joined.
+  remote=$(ovs-vsctl --timeout=20 --if-exists get Open_vSwitch . external_ids:ovn-remote 2>/dev/null) || return 0
+  [[ -n $remote ]]
 }
 
 # reboot_now BOOT_ID: reboot, unless this is no longer the boot BOOT_ID.

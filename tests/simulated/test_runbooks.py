@@ -164,6 +164,22 @@ def test_never_reboot_is_said_and_kept(simulated: Simulate, tmp_path: Path) -> N
     assert hosts.state("linux-1")["boot_id"] == before
 
 
+def test_a_host_that_has_joined_is_rebooted_by_request_only(simulated: Simulate, tmp_path: Path) -> None:
+    """A kernel update on hosts that are in use, and the same command again: all stay up, and say what they wait for."""
+    hosts = simulated(count=2, faults=("*:want-reboot:times=1",))
+    hosts.set_cluster(kubernetes=False)
+    report(hosts, tmp_path, BOOTSTRAP, "--reboot", "never", expect=0)
+    boots = {name: hosts.state(name)["boot_id"] for name in ("master-1", "linux-1")}
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=0)
+    for name in boots:
+        bridge = next(stage for stage in said["hosts"][name]["stages"] if stage["name"] == "bridge")
+        assert "it waits, as the host has joined" in bridge["steps"][0]["message"]
+    assert {name: hosts.state(name)["boot_id"] for name in boots} == boots
+    assert hosts.command(TASK, "bridge", "--host", "linux-1", "--reboot", "always").returncode == 0
+    assert hosts.state("linux-1")["boot_id"] != boots["linux-1"]
+    assert hosts.state("master-1")["boot_id"] == boots["master-1"]
+
+
 def test_a_network_change_that_cuts_the_line_is_confirmed(simulated: Simulate, tmp_path: Path) -> None:
     """The connection is lost as the NIC moves; the change is confirmed over a new one."""
     said, _ = report(simulated(count=2, faults=("linux-1:cut-network",)), tmp_path, BOOTSTRAP, expect=0)

@@ -184,6 +184,7 @@ SEQUENCES = {
     ],
     "reboot_when": [
         "reboot_when needed",
+        "reboot_when needed geneve openvswitch",
         "reboot_when never",
         "file /srv/a 0644 root:root x\nreboot_when always\nline /srv/a y",
     ],

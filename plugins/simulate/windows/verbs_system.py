@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugins.simulate.verbs_reboot import reboot_now, reboot_when
+from plugins.simulate.verbs_reboot import ask_for_reboot, reboot_now
 from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
 from plugins.simulate.windows.state import WindowsState
 
@@ -107,6 +107,6 @@ VERBS: dict[str, Verb] = {
     "defender_exclusion": StepVerb(
         lambda _kind, what: f"Defender leaves out {what}", _look_exclusion, _act_exclusion, 2, 2
     ),
-    "reboot_when": FreeVerb(reboot_when, 1, 2),
+    "reboot_when": FreeVerb(ask_for_reboot, 1, 2),
     "reboot_now": FreeVerb(reboot_now, 1, 1),
 }
