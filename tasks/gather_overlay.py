@@ -17,16 +17,17 @@ from tasks.run_script import run_script
 
 def gather_overlay(task: Task) -> StepsResult:
     """Gather what compare_overlay judges, as facts of the result."""
-    role = host_settings(task.host).role
+    settings = host_settings(task.host)
     shell_of(task)  # the time to connect must not count as the clock's error
     asked = time.time()
     result = run_script(
         task,
         "linux/gather_overlay.sh.j2",
+        nic=settings.nic or "",
         databases=databases(task),
         files=(KEY, CERTIFICATE, AUTHORITY),
-        services=services(role),
-        master=role is Role.MASTER,
+        services=services(settings.role),
+        master=settings.role is Role.MASTER,
     )
     facts = result.facts | clock_facts(asked, time.time(), result.steps)
     return StepsResult(task.host, result.steps, facts, result.todo)

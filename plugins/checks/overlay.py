@@ -65,21 +65,35 @@ def external_ids(facts: HostFacts, overlay: Overlay) -> Verdict:
 
 
 def bridges(facts: HostFacts, overlay: Overlay) -> Verdict:
-    """The integration bridge is there with the right datapath, and the NIC's bridge where one is wanted."""
+    """The integration bridge is there, and the NIC's where one is wanted, which holds it: each with its datapath."""
     _switch(facts)
-    have = {str(row["name"]): row for row in rows(facts.text("bridges"), "bridges")}
     datapath = overlay.settings.datapath
-    wanted = f"br-int with datapath {datapath}" + (
-        ", a bridge that holds the NIC" if overlay.settings.nic_bridge else ""
-    )
-    if "br-int" not in have:
-        return failed(listed(sorted(have)) or "no bridge", wanted)
-    # An empty type means the default, which is the system's.
-    seen = str(have["br-int"]["datapath_type"] or "system")
-    uplinks = [name for name, row in have.items() if "bridge-uplink" in dict(row["external_ids"])]
-    right = seen == datapath and (bool(uplinks) or not overlay.settings.nic_bridge)
-    shown = f"br-int with datapath {seen}" + "".join(f", {name}" for name in uplinks)
-    return ok(shown, wanted) if right else failed(shown, wanted)
+    wanted = {"br-int": _bridge("br-int", datapath)}
+    if overlay.settings.nic_bridge:
+        nic = facts.may_be_empty("nic")
+        wanted[f"br{nic}"] = _bridge(f"br{nic}", datapath, nic) if nic else "a default route to tell the NIC by"
+    have = _bridges(facts)
+    right = all(have.get(name) == text for name, text in wanted.items())
+    return (ok if right else failed)(listed(list(have.values()), 8), ", ".join(wanted.values()))
+
+
+def _bridge(name: str, datapath: str, uplink: str = "") -> str:
+    return f"{name} with datapath {datapath}" + (f" and uplink {uplink}" if uplink else "")
+
+
+def _bridges(facts: HostFacts) -> dict[str, str]:
+    """Describe every bridge, in the words that a wanted one is described with if there is nothing wrong with it."""
+    nic, found = facts.may_be_empty("nic"), {}
+    port = [row["_uuid"] for row in rows(facts.text("port"), "port")]
+    ports = {row["name"]: row["ports"] or () for row in rows(facts.text("uplinks"), "uplinks")}
+    for row in rows(facts.text("bridges"), "bridges"):
+        name, uplink = str(row["name"]), str(dict(row["external_ids"]).get("bridge-uplink", ""))
+        # An empty type means the default, which is the system's.
+        found[name] = _bridge(name, str(row["datapath_type"] or "system"), uplink)
+        # Only this NIC's port was asked for. One port of a bridge is a text, several are a list.
+        if uplink and uplink == nic and not any(each in ports[name] for each in port):
+            found[name] += ", which is no port of it"
+    return found
 
 
 def controller(facts: HostFacts, _: Overlay) -> Verdict:
@@ -200,7 +214,7 @@ _AGAIN = "python -m runbooks.task {} --host NAME"
 OVERLAY_RULES: tuple[Rule[Overlay], ...] = (
     Rule("services", "the overlay's services active", "look at journalctl -u SERVICE on the host", service_states),
     Rule("external-ids", "the chassis' settings in Open vSwitch", _AGAIN.format("bridge (and join)"), external_ids),
-    Rule("bridges", "br-int, and the NIC's bridge", _AGAIN.format("bridge"), bridges),
+    Rule("bridges", "br-int, and the NIC's bridge with the NIC in it", _AGAIN.format("bridge"), bridges),
     Rule("controller", "connected", "look at /var/log/ovn/ovn-controller.log on the host", controller),
     Rule("chassis", "this chassis with its address", _AGAIN.format("join"), registered),
     Rule(

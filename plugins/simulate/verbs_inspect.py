@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,17 @@ _LET_IN = "status 0: CONNECTION ESTABLISHED"
 _NO_ANSWER = "status 1: connect: Connection refused"
 
 
-def _inspect_overlay(play: Play, nb: str, sb: str, key: str, certificate: str, authority: str, *services: str) -> Part:
+def _inspect_overlay(
+    play: Play, nic: str, nb: str, sb: str, key: str, certificate: str, authority: str, *services: str
+) -> Part:
     host = play.host
     yield from play.begin("inspect overlay")
     if missing := needs(host, "ovs-vsctl") or needs(host, "ovn-appctl"):
         yield from play.fail(missing.message)
     register(host)
-    for name, value in _switch(host).items():
+    nic = nic or host.state.nic
+    yield from play.fact("nic", nic)
+    for name, value in _switch(host, nic).items():
         yield from play.fact(name, value)
     entry = host.state.files.behind(key)
     yield from play.fact("key_mode", f"{entry.mode} {entry.owner}" if entry else f"stat: {key}: no such file")
@@ -54,7 +59,7 @@ def _stranger(host: SimulatedHost, remote: str) -> str:
     return _REFUSED if found.protocol == "ssl" else _LET_IN
 
 
-def _switch(host: SimulatedHost) -> dict[str, str]:
+def _switch(host: SimulatedHost, nic: str) -> dict[str, str]:
     if nothing := no_database(host):
         return {"switch_error": nothing.message.rpartition(": ")[2]}
     ovs = host.state.ovs
@@ -63,11 +68,20 @@ def _switch(host: SimulatedHost) -> dict[str, str]:
         [name, columns.get("datapath_type", ""), columns.get("fail_mode", ""), _map(columns, "external_ids")]
         for name, columns in bridges.items()
     )
+    # The NIC's move makes it a port of its bridge, and nothing here takes it out again.
+    named = {name: columns.get("external_ids:bridge-uplink", "") for name, columns in bridges.items()}
+    uplinks = {name: uplink for name, uplink in named.items() if uplink}
     return {
         "switch": _table(["external_ids"], [[_map(ovs.get(OPEN_VSWITCH, {}), "external_ids")]]),
         "bridges": _table(["name", "datapath_type", "fail_mode", "external_ids"], rows),
+        "uplinks": _table(["name", "ports"], ([name, _port(uplink)] for name, uplink in uplinks.items())),
+        "port": _table(["_uuid", "name"], [[_port(nic), nic]] if nic in uplinks.values() else []),
         "tunnels": _table(["name", "options", "error", "ofport", "link_state"], _tunnels(host)),
     }
+
+
+def _port(nic: str) -> list[str]:
+    return ["uuid", str(uuid.uuid5(uuid.NAMESPACE_OID, nic))]
 
 
 def _tunnels(host: SimulatedHost) -> Iterable[list[Any]]:
@@ -107,6 +121,6 @@ def _inspect_chassis(play: Play) -> Part:
 
 
 VERBS: dict[str, Verb] = {
-    "inspect_overlay": FreeVerb(_inspect_overlay, 6, None),
+    "inspect_overlay": FreeVerb(_inspect_overlay, 7, None),
     "inspect_chassis": FreeVerb(_inspect_chassis, 0, 0),
 }

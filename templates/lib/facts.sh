@@ -2,6 +2,7 @@
 # What a host is and has, as facts. Nothing here changes anything, and what is asked for is read with as few
 # forks as possible: /proc, /sys and /etc by builtins, each tool at most once.
 # needs nodefacts.sh
+# needs route.sh
 
 # gather NAME[=WORDS]...: one fact each, in this order. A fact that cannot be told is left out: what reads
 # the facts must say so. WORDS are separated by spaces. Another fact NAME is another function _gather_NAME that sets
@@ -167,25 +168,8 @@ _gather_addresses() {
   REPLY=$found
   [[ -n $found ]]
 }
-# The default route with the lowest metric: DEFAULT_NIC and DEFAULT_GATEWAY. Empty: there is none.
-_gather_route_read() {
-  local lines line field least='' hex
-  _once route || return 0
-  DEFAULT_NIC='' DEFAULT_GATEWAY=''
-  mapfile -t -s 1 lines 2>/dev/null </proc/net/route
-  for line in ${lines[@]+"${lines[@]}"}; do
-    # Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
-    # shellcheck disable=SC2206  # to be split: nothing in it is a pattern
-    field=($line)
-    # RTF_UP is 1, RTF_REJECT 0x200.
-    if [[ ${field[1]} != 00000000 || ${field[7]} != 00000000 ]] || (((0x${field[3]} & 0x201) != 1)); then continue; fi
-    if [[ -n $least ]] && ((field[6] >= least)); then continue; fi
-    least=${field[6]} DEFAULT_NIC=${field[0]} hex=${field[2]}
-    DEFAULT_GATEWAY=$((16#${hex:6:2})).$((16#${hex:4:2})).$((16#${hex:2:2})).$((16#${hex:0:2}))
-  done
-}
-_gather_default_nic() { _gather_route_read; REPLY=$DEFAULT_NIC; }
-_gather_default_gateway() { _gather_route_read; REPLY=$DEFAULT_GATEWAY; }
+_gather_default_nic() { _route_read; REPLY=$DEFAULT_NIC; }
+_gather_default_gateway() { _route_read; REPLY=$DEFAULT_GATEWAY; }
 # NIC MTU MANAGER, every interface: MANAGER is what configures it (networkd, NetworkManager, ifupdown, none).
 _gather_nics() {
   local folder nic index mtu state='' found=''

@@ -1,38 +1,57 @@
 # shellcheck shell=bash
 # What an overlay looks like from one host. Changes nothing.
+# needs route.sh
 
 CONTROLLER_SECONDS=15
 DATABASE_SECONDS=15
 
-# inspect_overlay NORTHBOUND SOUTHBOUND KEY CERTIFICATE AUTHORITY SERVICE...: facts for the checks of the overlay.
-# The databases are given as the chassis reaches them: ssl:ADDRESS:PORT.
+# inspect_overlay NIC NORTHBOUND SOUTHBOUND KEY CERTIFICATE AUTHORITY SERVICE...: facts for the checks of the overlay.
+# NIC empty: the default route's. The databases are given as the chassis reaches them: ssl:ADDRESS:PORT.
 inspect_overlay() {
   _begin 'inspect overlay'
   if ! _needs ovs-vsctl || ! _needs ovn-appctl; then _fail; fi
-  _inspect_switch
-  _inspect_pair '' "$3" "$4" "$5"
-  _inspect_services "${@:6}"
-  _inspect_database northbound nb "$1" "$3" "$4" "$5"
-  _inspect_database southbound sb "$2" "$3" "$4" "$5"
+  _inspect_switch "$1"
+  _inspect_pair '' "$4" "$5" "$6"
+  _inspect_services "${@:7}"
+  _inspect_database northbound nb "$2" "$4" "$5" "$6"
+  _inspect_database southbound sb "$3" "$4" "$5" "$6"
   _inspect_controller
   _fact clock "${EPOCHREALTIME/./}"
   _report ok
 }
 
-# Three tables by one fork, one line of JSON each; what Open vSwitch says instead is told as it is.
+# _inspect_switch NIC: five tables by one fork, one line of JSON each; what Open vSwitch says instead is told as it is.
+# Of the ports, of which br-int has as many as there are pods and other hosts, only those of NICs' bridges are told.
 _inspect_switch() {
-  local text open='' bridges='' tunnels=''
+  local text open='' bridges='' uplinks='' port='' tunnels=''
+  _inspect_nic "$1"
+  _fact nic "$REPLY"
+  _json "$REPLY"
   if text=$(ovs-vsctl --timeout=20 --format=json \
     -- --columns=external_ids list Open_vSwitch \
     -- --columns=name,datapath_type,fail_mode,external_ids list Bridge \
+    -- --columns=name,ports find Bridge 'external_ids:bridge-uplink!=""' \
+    -- --columns=_uuid,name find Port "name=$REPLY" \
     -- --columns=name,options,error,ofport,link_state find Interface type=geneve 2>&1); then
-    { IFS= read -r open; IFS= read -r bridges; IFS= read -r tunnels; } <<<"$text"
+    { IFS= read -r open; IFS= read -r bridges; IFS= read -r uplinks; IFS= read -r port; IFS= read -r tunnels; } <<<"$text"
     _fact switch "$open"
     _fact bridges "$bridges"
+    _fact uplinks "$uplinks"
+    _fact port "$port"
     _fact tunnels "$tunnels"
   else
     _fact switch_error "${text##*: }"
   fi
+}
+
+# _inspect_nic NIC: REPLY becomes the NIC, or else the default route's, also where it has moved into its bridge already;
+# empty where there is none.
+_inspect_nic() {
+  REPLY=$1
+  [[ -n $1 ]] && return
+  _route_read
+  REPLY=$DEFAULT_NIC
+  if [[ $REPLY == br?* && -e /sys/class/net/${REPLY#br} ]]; then REPLY=${REPLY#br}; fi
 }
 
 # _inspect_pair SUFFIX KEY CERTIFICATE AUTHORITY: facts key_mode, certificate and authority, SUFFIX after each.

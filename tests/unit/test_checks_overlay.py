@@ -68,10 +68,21 @@ def switch(name: str, **changes: str) -> str:
     return table(["external_ids"], [mapped(**(ids | changes))])
 
 
-def bridges(datapath: str = "netdev", *, uplink: bool = True) -> str:
-    nic = ["breth0", datapath, ["set", []], mapped(bridge_id="breth0", **({"bridge_uplink": "eth0"} if uplink else {}))]
+def bridges(datapath: str = "netdev", *more: list[Any], uplink: str = "eth0", outer: str = "netdev") -> str:
+    nic = ["breth0", outer, ["set", []], mapped(bridge_id="breth0", **({"bridge_uplink": uplink} if uplink else {}))]
     inner = ["br-int", datapath, "secure", mapped(ovn_nb_cfg="2")]
-    return table(["name", "datapath_type", "fail_mode", "external_ids"], inner, nic)
+    return table(["name", "datapath_type", "fail_mode", "external_ids"], inner, nic, *more)
+
+
+def uplinks(*ports: str, name: str = "breth0") -> str:
+    """The ports of the NIC's bridge, by the ends of their ids."""
+    each = [["uuid", f"851cf8ec-6f06-4de0-9e52-{port}"] for port in ports]
+    return table(["name", "ports"], [name, each[0] if len(each) == 1 else ["set", each]])
+
+
+def port(*names: str) -> str:
+    """The NIC's port, whose id ends in its name; none where no bridge has it."""
+    return table(["_uuid", "name"], *([["uuid", f"851cf8ec-6f06-4de0-9e52-{name}"], name] for name in names))
 
 
 def tunnel(remote: IPv4Address | str, error: str = "", port: Any = 2) -> list[Any]:
@@ -94,7 +105,10 @@ def facts(name: str, **changes: str) -> dict[str, str]:
     other = next(address for each, address in ADDRESSES.items() if each != name)
     healthy = {
         "switch": switch(name),
+        "nic": "eth0",
         "bridges": bridges(),
+        "uplinks": uplinks("breth0", "eth0", "patch"),
+        "port": port("eth0"),
         "tunnels": tunnels(tunnel(other)),
         "key_mode": "600 root:root",
         "certificate": leaf(name),
@@ -143,7 +157,13 @@ def test_a_healthy_overlay_passes() -> None:
         ("external-ids", {"switch": switch("linux-1", ovn_encap_ip="10.9.9.9")}, "ovn-encap-ip=10.9.9.9"),
         ("external-ids", {"switch": switch("linux-1", ovn_remote="tcp:10.78.0.2:6642")}, "ovn-remote=tcp:"),
         ("bridges", {"bridges": bridges("system")}, "br-int with datapath system"),
-        ("bridges", {"bridges": bridges(uplink=False)}, "br-int with datapath netdev"),
+        ("bridges", {"bridges": bridges(uplink="")}, "br-int with datapath netdev"),
+        ("bridges", {"bridges": bridges(outer="")}, "breth0 with datapath system and uplink eth0"),
+        ("bridges", {"bridges": bridges(uplink="eth1")}, "breth0 with datapath netdev and uplink eth1"),
+        ("bridges", {"uplinks": uplinks("breth0", "patch"), "port": port()}, "uplink eth0, which is no port of it"),
+        ("bridges", {"uplinks": uplinks("breth0")}, "uplink eth0, which is no port of it"),
+        ("bridges", {"nic": "eth1", "port": port()}, "breth0 with datapath netdev and uplink eth0"),
+        ("bridges", {"nic": ""}, "breth0 with datapath netdev and uplink eth0"),
         ("bridges", {"bridges": table(["name", "datapath_type", "fail_mode", "external_ids"])}, "none"),
         ("controller", {"controller": "not connected"}, "not connected"),
         ("tunnels", {"tunnels": tunnels()}, "none to master"),
@@ -218,9 +238,28 @@ def test_without_the_master_nothing_is_claimed() -> None:
 
 
 def test_a_host_without_a_nic_bridge() -> None:
-    """With nic_bridge off no bridge has to hold the NIC."""
-    mine = facts("linux-1", bridges=bridges(uplink=False))
+    """With nic_bridge off no bridge has to hold the NIC, and none has to be known."""
+    mine = facts("linux-1", bridges=bridges(uplink=""), uplinks=table(["name", "ports"]), port=port(), nic="")
     assert judged("linux-1", mine, nic_bridge=False)["bridges"].status is Grade.OK
+
+
+def test_what_is_wanted_of_the_nic_s_bridge_is_said() -> None:
+    """Its name, its datapath and its uplink; without a NIC to tell them by, what the NIC is told by."""
+    wanted = judged("linux-1", facts("linux-1", nic="eth1"))["bridges"].wanted
+    assert wanted == "br-int with datapath netdev, breth1 with datapath netdev and uplink eth1"
+    assert judged("linux-1", facts("linux-1", nic=""))["bridges"].wanted.endswith("a default route to tell the NIC by")
+
+
+def test_bridges_that_are_right() -> None:
+    """The kernel's datapath, told or left out, a NIC of another name, and bridges of somebody else's beside ours."""
+    for inner, outer in (("system", "system"), ("", "")):
+        mine = facts("linux-1", bridges=bridges(inner, outer=outer))
+        assert judged("linux-1", mine, datapath="system")["bridges"].status is Grade.OK
+    external = ["br-ext", "netdev", "secure", ["map", []]]
+    spare = ["brens7", "system", ["set", []], mapped(bridge_uplink="ens7")]
+    found = judged("linux-1", facts("linux-1", bridges=bridges("netdev", external, spare)))["bridges"]
+    assert found.status is Grade.OK
+    assert "br-ext with datapath netdev, brens7 with datapath system and uplink ens7" in found.seen
 
 
 def test_a_southbound_database_that_is_down() -> None:

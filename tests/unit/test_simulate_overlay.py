@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from waiting import eventually
 
+from plugins.checks.tables import rows
 from plugins.connections import memory
 from plugins.inventory.model import HostSettings
 from plugins.scripts import assemble
@@ -86,6 +87,20 @@ def test_a_row_of_a_former_life_is_taken_away(hosts: MemoryHosts, run: Run) -> N
     assert said.steps[-1].diff == "-chassis linux-1 at 10.142.0.3\n+chassis reborn at geneve 10.142.0.3\n"
     assert said.steps[-1].status == "changed"
     assert list(hosts.state("master-1")["chassis"]) == ["reborn"]
+
+
+def test_the_bridge_of_the_nic_is_told_with_its_port(hosts: MemoryHosts, run: Run) -> None:
+    """As Open vSwitch tells it: before the move there is neither, and of another NIC there is no port."""
+    look = f"inspect_overlay '' ssl:10.142.0.2:6641 ssl:10.142.0.2:6642 {TLS} ovn-host\n"
+    before = run("linux-1", f"{BASE.format(authority='ours')}ovs_bridge br-int\n{look}").facts
+    assert (before["nic"], rows(before["uplinks"], "uplinks"), rows(before["port"], "port")) == ("eth0", [], [])
+    run("linux-1", "nic_bridge '' system 10.142.0.3 90\n")
+    assert eventually(lambda: hosts.state("linux-1")["network"] == "waiting")
+    after = run("linux-1", look).facts
+    (bridge,), (port,) = rows(after["uplinks"], "uplinks"), rows(after["port"], "port")
+    assert (bridge, port["name"]) == ({"name": "breth0", "ports": port["_uuid"]}, "eth0")
+    other = run("linux-1", look.replace("''", "eth1")).facts
+    assert (other["nic"], other["uplinks"], rows(other["port"], "port")) == ("eth1", after["uplinks"], [])
 
 
 def test_ports_answer_the_token_they_were_opened_for(hosts: MemoryHosts, run: Run) -> None:
