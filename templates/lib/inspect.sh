@@ -23,10 +23,11 @@ inspect_overlay() {
 # _inspect_switch NIC: five tables by one fork, one line of JSON each; what Open vSwitch says instead is told as it is.
 # Of the ports, of which br-int has as many as there are pods and other hosts, only those of NICs' bridges are told.
 _inspect_switch() {
-  local text open='' bridges='' uplinks='' port='' tunnels=''
+  local text nic open='' bridges='' uplinks='' port='' tunnels=''
   _inspect_nic "$1"
-  _fact nic "$REPLY"
-  _json "$REPLY"
+  nic=$REPLY
+  _fact nic "$nic"
+  _json "$nic"
   if text=$(ovs-vsctl --timeout=20 --format=json \
     -- --columns=external_ids list Open_vSwitch \
     -- --columns=name,datapath_type,fail_mode,external_ids list Bridge \
