@@ -33,15 +33,18 @@ function _fact_boot_id { return _boot }
 function _fact_hostname { return [Net.Dns]::GetHostName() }
 function _fact_cpus { return [Environment]::ProcessorCount }
 function _fact_memory_mib {
-    return [Math]::Floor((Get-CimInstance -ClassName Win32_ComputerSystem).TotalPhysicalMemory / 1048576)
+    return [long][Math]::Floor((Get-CimInstance -ClassName Win32_ComputerSystem).TotalPhysicalMemory / 1048576)
 }
 function _fact_disk_free_mib {
     foreach ($disk in Get-CimInstance -ClassName Win32_LogicalDisk -Filter 'DriveType=3') {
-        "$($disk.DeviceID) $([Math]::Floor($disk.FreeSpace / 1048576))"
+        "$($disk.DeviceID) $([long][Math]::Floor($disk.FreeSpace / 1048576))"
     }
 }
-# Microseconds since 1970, as on Linux.
-function _fact_clock { return [Math]::Floor(([DateTime]::UtcNow.Ticks - 621355968000000000) / 10) }
+# Microseconds since 1970, as on Linux. What does not divide evenly becomes a floating-point number, which is written 1.8E+15.
+function _fact_clock {
+    $ticks = [DateTime]::UtcNow.Ticks - 621355968000000000
+    return [long](($ticks - $ticks % 10) / 10)
+}
 # The leap indicator's number is the same in every language; 3 is "not synchronised".
 function _fact_time_synchronised {
     $said = _run 'w32tm.exe' @('/query', '/status') @(0..255 + -2147023834)

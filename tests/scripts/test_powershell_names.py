@@ -143,14 +143,28 @@ def test_nothing_newer_than_powershell_5_1(name: str) -> None:
     assert re.findall(r"&&|\|\||\?\?|\?\.|\?\[|-Parallel|-AsHashtable|utf8NoBOM|AsByteStream", code) == []
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_is_divided_is_a_whole_number_again(name: str) -> None:
+    """A division that leaves a rest gives a floating-point number, and a great one is written with an exponent."""
+    products = nodes(tree(name), "multiplicative_expression", "multiplicative_argument_expression")
+    divided = [node for node in products if "/" in map(text, node.children)]
+    assert [text(node) for node in divided if not _made_whole(node)] == []
+
+
+def _made_whole(node: Node | None) -> bool:
+    return node is not None and (text(node).startswith("[long]") or _made_whole(node.parent))
+
+
 def test_a_slip_would_be_noticed() -> None:
-    """The three tests above can fail."""
-    TEXTS["slip"] = "function _x([string]$a) {\n    $b = $a ?? 1\n    Get-Itm -Path $c\n    Get-Item -Literal $b\n}\n"
+    """The tests above can fail."""
+    lines = ("$b = $a ?? 1", "Get-Itm -Path $c", "Get-Item -Literal $b", "[Math]::Floor($b / 10)")
+    TEXTS["slip"] = "\n".join(("function _x([string]$a) {", *lines, "}\n"))
     try:
         for test, words in (
             (test_every_command_and_parameter_is_known, "Get-Itm"),
             (test_every_variable_is_given_something_first, "line 3: \\$c"),
             (test_nothing_newer_than_powershell_5_1, r"\?\?"),
+            (test_what_is_divided_is_a_whole_number_again, r"\$b / 10"),
         ):
             with pytest.raises(AssertionError, match=words):
                 test("slip")

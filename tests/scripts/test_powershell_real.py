@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -19,6 +20,7 @@ from powershell_grammar import errors
 from scripting import Said
 
 from plugins.artifacts.serve import Serving
+from plugins.checks.facts import HostFacts
 from plugins.connections.winrm_bootstrap import arguments, framed
 from plugins.powershell import assemble, quote, secret_lines
 from plugins.secret import Secret
@@ -90,6 +92,14 @@ def test_what_windows_keeps_changes_once(body: str) -> None:
     """Look, act, look again; then all is as wanted. A dry run leaves it as it is."""
     assert run(f"{body}\n{body}\n").statuses == ["changed", "ok"]
     assert run(f"{body}\n{body}\n", dry_run=True).statuses == ["would-change", "would-change"]
+
+
+@real
+def test_the_clock_is_a_whole_number_of_microseconds() -> None:
+    """In the form that the checks read, whatever the last digit."""
+    for _ in range(3):
+        before, clock, after = time.time(), run("gather clock\n").transcript.facts["clock"], time.time()
+        assert before - 1 <= HostFacts({"clock": clock}).number("clock") / 1e6 <= after + 1
 
 
 @real
