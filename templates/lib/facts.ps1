@@ -61,14 +61,18 @@ function _default_route {
 }
 function _fact_default_nic { return [string](_default_route).ifIndex }
 function _fact_default_gateway { return [string](_default_route).NextHop }
-# INDEX MTU physical|virtual NAME, of those that are up.
+# INDEX MTU physical|virtual NAME, of those that are up. One that the overlay's switch has taken is none of IP's any more:
+# what it says itself is told, and its "vEthernet" has the address and the default route.
 function _fact_nics {
     $mtus = @{}
     foreach ($each in Get-NetIPInterface -AddressFamily IPv4) { $mtus[[string]$each.ifIndex] = $each.NlMtu }
     foreach ($nic in Get-NetAdapter | Where-Object { $_.Status -eq 'Up' }) {
         $kind = 'physical'
         if ($nic.Virtual) { $kind = 'virtual' }
-        "$($nic.ifIndex) $($mtus[[string]$nic.ifIndex]) $kind $($nic.Name)"
+        $mtu = $mtus[[string]$nic.ifIndex]
+        if ($null -eq $mtu) { $mtu = $nic.MtuSize }
+        if ($null -eq $mtu) { $mtu = 0 }
+        "$($nic.ifIndex) $mtu $kind $($nic.Name)"
     }
 }
 function _fact_listening {

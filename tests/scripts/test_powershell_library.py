@@ -47,6 +47,15 @@ def test_every_step_verb_looks_and_acts() -> None:
     assert {"file", "service", "windows_feature", "artifact", "gather", "reboot_when"} <= set(verbs())
 
 
+def test_a_nic_that_ip_does_not_know_has_an_mtu_all_the_same() -> None:
+    """The overlay's switch takes the physical NIC from IP: without an MTU its line would be short of a word."""
+    text = libraries()["facts"]
+    nics = text[text.index("function _fact_nics") : text.index("function _fact_listening")]
+    fallbacks = ("$mtu = $mtus[[string]$nic.ifIndex]", "$mtu = $nic.MtuSize", "$mtu = 0", '"$($nic.ifIndex) $mtu $kind')
+    places = [nics.index(each) for each in fallbacks]
+    assert places == sorted(places)
+
+
 def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:
     """It is read from a file, where Windows takes what is not ASCII for its own code page."""
     keep = environment("current").filters["script"]

@@ -103,6 +103,17 @@ def test_the_clock_is_a_whole_number_of_microseconds() -> None:
 
 
 @real
+def test_a_nic_that_a_switch_has_taken_is_told_with_its_own_mtu() -> None:
+    """IP knows nothing of it; and every line has all of its words."""
+    facts = HostFacts(run("gather nics\n").transcript.facts)
+    assert {name: (nic.mtu, nic.manager) for name, nic in facts.nics.items()} == {
+        "4": (1500, "physical Ethernet 2"),
+        "5": (0, "virtual odd"),
+        "12": (1450, "virtual vEthernet (Ethernet 2)"),
+    }
+
+
+@real
 def test_a_service_starts_and_stops() -> None:
     """With its start mode; what is not there cannot be started, and says so."""
     body = "service_defined a C:\\a.exe\nservice a manual running\nservice a manual running\nservice a stopped\n"

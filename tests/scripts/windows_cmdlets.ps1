@@ -31,6 +31,18 @@ function Install-WindowsFeature {
     [pscustomobject]@{ Success = $true; ExitCode = 'SuccessRestartRequired' }
 }
 
+# A host whose NIC the overlay's switch has: IP knows the switch's own alone.
+function Get-NetIPInterface {
+    [CmdletBinding()] param([string]$AddressFamily)
+    [pscustomobject]@{ ifIndex = 12; NlMtu = 1450 }
+}
+function Get-NetAdapter {
+    [pscustomobject]@{ ifIndex = 4; Status = 'Up'; Virtual = $false; Name = 'Ethernet 2'; MtuSize = 1500 }
+    [pscustomobject]@{ ifIndex = 5; Status = 'Up'; Virtual = $true; Name = 'odd' }
+    [pscustomobject]@{ ifIndex = 6; Status = 'Disconnected'; Virtual = $false; Name = 'spare'; MtuSize = 1500 }
+    [pscustomobject]@{ ifIndex = 12; Status = 'Up'; Virtual = $true; Name = 'vEthernet (Ethernet 2)'; MtuSize = 1500 }
+}
+
 function Get-NetFirewallRule {
     [CmdletBinding()] param([string]$Name)
     if ($Windows.Rules.ContainsKey($Name)) { $Windows.Rules[$Name] }

@@ -65,6 +65,9 @@ def test_a_windows_host_becomes_a_node(simulated: Simulate, tmp_path: Path) -> N
     for again in ((), ("--dry-run",)):
         found, _ = bootstrap(hosts, tmp_path, *MIRROR, *again)
         assert {host["status"] for host in found.values()} == {"ok"}
+        checks = {step["name"]: step["message"] for step in found["windows-1"]["stages"][0]["steps"]}
+        assert checks["check nic"].startswith("seen Ethernet"), "the overlay's switch has a NIC of its own by now"
+        assert checks["check mtu"].startswith("seen 1500")
 
 
 def test_what_the_node_is_given(simulated: Simulate, tmp_path: Path) -> None:

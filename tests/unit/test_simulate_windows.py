@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugins.checks.facts import HostFacts
 from plugins.connections import memory
 from plugins.inventory.model import HostSettings
 from plugins.powershell import assemble, libraries, quote, secret_lines, verbs
@@ -241,6 +242,17 @@ def test_what_cannot_be_done_fails_in_the_librarys_words(body: str, message: str
     said = run(body)
     assert (said.steps[-1].status, said.steps[-1].message) == (Status.FAILED, message)
     assert said.ended
+
+
+def test_the_overlays_switch_takes_the_nic(run: Run, hosts: MemoryHosts) -> None:
+    """Of two NICs that are up one is physical, and the other has the address and the default route."""
+    want = "gather nics addresses default_nic"
+    assert run(want).facts["nics"] == "4 1500 physical Ethernet"
+    hosts.host("windows-1", "windows", "10.142.0.5").state.windows_part.networks["overlay"] = "10.132.1.0/24"
+    facts = HostFacts(run(want).facts)
+    assert {nic.manager for nic in facts.nics.values()} == {"physical Ethernet", "virtual vEthernet (Ethernet)"}
+    assert facts.nics[facts.text("default_nic")].manager.startswith("virtual ")
+    assert [str(address) for nic, address in facts.addresses if nic == facts.text("default_nic")] == ["10.142.0.5"]
 
 
 def test_what_a_node_is_asked_about_itself(run: Run) -> None:

@@ -13,7 +13,23 @@ from plugins.simulate.windows.overlay import endpoint_words, make_network, unwel
 if TYPE_CHECKING:
     from plugins.simulate.host import SimulatedHost
 
-NIC, LOOPBACK = "4", "1"
+NIC, SWITCHED, LOOPBACK = "4", "12", "1"
+NIC_NAME = "Ethernet"
+
+
+def _ip_nic(host: SimulatedHost) -> str:
+    """Say which NIC has the address: the physical one, until the overlay's switch takes it."""
+    return SWITCHED if host.state.windows_part.networks else NIC
+
+
+def _addresses(host: SimulatedHost) -> str:
+    return f"{_ip_nic(host)} {host.state.address}/{host.state.windows_part.prefix}\n{LOOPBACK} 127.0.0.1/8"
+
+
+def _nics(host: SimulatedHost) -> str:
+    names = {NIC: f"physical {NIC_NAME}", SWITCHED: f"virtual vEthernet ({NIC_NAME})"}
+    there = (NIC, SWITCHED) if host.state.windows_part.networks else (NIC,)
+    return "\n".join(f"{nic} {host.state.mtu} {names[nic]}" for nic in there)
 
 
 def _clock(host: SimulatedHost) -> str:
@@ -65,10 +81,10 @@ FACTS: dict[str, Callable[..., str]] = {
     "disk_free_mib": lambda _: "C: 61440",
     "clock": _clock,
     "time_synchronised": lambda _: "yes",
-    "addresses": lambda host: f"{NIC} {host.state.address}/{host.state.windows_part.prefix}\n{LOOPBACK} 127.0.0.1/8",
-    "default_nic": lambda _: NIC,
+    "addresses": _addresses,
+    "default_nic": _ip_nic,
     "default_gateway": lambda host: host.state.windows_part.gateway,
-    "nics": lambda host: f"{NIC} {host.state.mtu} physical Ethernet",
+    "nics": _nics,
     "listening": lambda host: "\n".join(host.state.windows_part.listening),
     "pending_reboot": lambda host: host.state.reboot_required,
     "features": _features,
