@@ -51,7 +51,7 @@ function _service_defined_act([string]$name, [string]$command) {
         return
     }
     # Stopped first: a run that dies in between leaves a service that the next one defines anew and starts.
-    _service_stop $name
+    _service_pause $name
     $depends = '/'
     if ($args.Count) { $depends = $args -join '/' }
     _run 'sc.exe' @('config', $name, 'binPath=', $command, 'depend=', $depends, 'obj=', 'LocalSystem')
@@ -69,6 +69,44 @@ function _service_stop([string]$name) {
         if ($service.ProcessId) { Stop-Process -Id $service.ProcessId -Force }
         (Get-Service -Name $name).WaitForStatus('Stopped', [TimeSpan]::FromSeconds(30))
     }
+}
+
+# _service_pause NAME: stopped, to be started again. Windows stops all that depends on it, and starts none of that again:
+# its names stay with the service until _service_start has done so, which holds after a run that was killed in between.
+function _service_pause([string]$name) {
+    $others = @(_service_dependents $name)
+    $known = @(_service_paused $name | Where-Object { $others -notcontains $_ })
+    if ($others.Count) { _paused_write $name (@(_boot) + $known + $others -join '/') }
+    _service_stop $name
+}
+# What runs and depends on a service, directly or not, each after all that it depends on itself.
+function _service_dependents([string]$name) {
+    $found, $level = @(), @($name)
+    while ($level.Count) {
+        $next = @($level | ForEach-Object { (Get-Service -Name $_).DependentServices })
+        $level = @($next | Where-Object { [string]$_.Status -notlike 'Stop*' } | ForEach-Object { $_.Name } | Sort-Object -Unique)
+        $found = @($found | Where-Object { $level -notcontains $_ }) + $level
+    }
+    return $found
+}
+# What was stopped together with a service and does not run yet. A boot has started all that is to run.
+function _service_paused([string]$name) {
+    $noted = _paused_read $name
+    if (-not $noted) { return }
+    $boot, $others = $noted -split '/'
+    if ($boot -ne (_boot)) { return }
+    foreach ($other in $others) {
+        $service = _service_read $other
+        if ($null -ne $service -and $service.State -ne 'Running') { $other }
+    }
+}
+function _paused_read([string]$name) {
+    $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$name"
+    if (Test-Path -LiteralPath $key) { return [string](Get-Item -LiteralPath $key).GetValue('PausedWith') }
+}
+function _paused_write([string]$name, [string]$noted) {
+    $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$name"
+    [void](New-ItemProperty -LiteralPath $key -Name 'PausedWith' -PropertyType String -Value $noted -Force)
 }
 
 # service_recovery NAME MILLISECONDS...: started again after each failure, with these delays; the last one goes on.
@@ -119,6 +157,8 @@ function _service_look([string]$name) {
             return 3
         }
         if ($seen -ne $want) { $Steps.Diff += "-$name $seen`n+$name $want`n" }
+        if ($want -ne 'running') { continue }
+        foreach ($other in @(_service_paused $name)) { $Steps.Diff += "-$other stopped`n+$other running`n" }
     }
     return [int][bool]$Steps.Diff
 }
@@ -142,6 +182,20 @@ function _service_start([string]$name, [string]$log) {
         if ($log -and (Test-Path -LiteralPath $log)) { Get-Content -LiteralPath $log -Tail 20 -Encoding UTF8 }
         throw
     }
+    if (_paused_read $name) { _service_resume $name }
+}
+# One that does not start is told of, and then left to its own stage: what that stage changes may be what it lacks.
+function _service_resume([string]$name) {
+    $problems = foreach ($other in @(_service_paused $name)) {
+        try {
+            Start-Service -Name $other
+            (Get-Service -Name $other).WaitForStatus('Running', [TimeSpan]::FromSeconds(60))
+        } catch {
+            "$other does not start again: $(_words $_)"
+        }
+    }
+    _paused_write $name ''
+    if ($problems) { throw (@($problems) -join "`n") }
 }
 
 # restart_on NAME PATH...: the service was started after every PATH last changed. It asks the host, not the run's
@@ -170,7 +224,7 @@ function _restart_on_look([string]$name) {
     return [int][bool]$Steps.Diff
 }
 function _restart_on_act([string]$name) {
-    _service_stop $name
+    _service_pause $name
     _service_start $name ''
 }
 

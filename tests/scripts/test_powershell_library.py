@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from powershell_grammar import errors
 
@@ -54,6 +56,15 @@ def test_a_nic_that_ip_does_not_know_has_an_mtu_all_the_same() -> None:
     fallbacks = ("$mtu = $mtus[[string]$nic.ifIndex]", "$mtu = $nic.MtuSize", "$mtu = 0", '"$($nic.ifIndex) $mtu $kind')
     places = [nics.index(each) for each in fallbacks]
     assert places == sorted(places)
+
+
+def test_a_service_is_stopped_for_a_while_together_with_what_depends_on_it() -> None:
+    """Windows' own stop takes that along and starts none of it: what is started anew is stopped by a pause."""
+    text = libraries()["system"]
+    callers = re.findall(r"^function (\w+)(?:(?!^\}).)*?\b_service_stop \$name", text, re.MULTILINE | re.DOTALL)
+    assert callers == ["_service_pause", "_service_act"]
+    assert "(Get-Service -Name $_).DependentServices" in text
+    assert "if (_paused_read $name) { _service_resume $name }" in text
 
 
 def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:

@@ -126,6 +126,19 @@ def test_a_service_starts_and_stops() -> None:
 
 
 @real
+def test_what_windows_stops_together_with_a_service_is_started_with_it(tmp_path: Path) -> None:
+    """All that depends on it, directly or not, and runs; what was stopped before stays so."""
+    after, file = {"a": "", "b": "a", "c": "b", "d": "a"}, quote(tmp_path / "a.conf")
+    body = "".join(f"service_defined {name} C:\\{name}.exe {depends}\n" for name, depends in after.items())
+    said = run(
+        f"{body}service c running\nfile {file} x\nrestart_on a {file}\nservice a running\ngather 'services=a b c d'\n"
+    )
+    states = [line.split()[1] for line in said.transcript.facts["services"].splitlines()]
+    assert states == ["Running", "Running", "Running", "Stopped"]
+    assert said.statuses[-3:] == ["changed", "ok", "ok"]
+
+
+@real
 def test_a_reboot_is_asked_for_and_ends_the_script() -> None:
     """With the boot that it is asked in as a fact; a dry run goes on."""
     body = "windows_feature Containers\nreboot_when needed\ngather boot_id\n"

@@ -2,11 +2,14 @@
 # they are told in $Windows, for the length of one script.
 
 $global:Windows = @{ Features = @{ Containers = 'Disabled' }; Rules = @{}; Services = @{}; Tasks = @{}; Exclusions = @() }
+$Windows.Paused = @{}
 
 function _elevated { return $true }
 function _lock { }
 function _protect([string]$path) { & chmod 'go=' $path }
 function _is_protected([string]$path) { return [string](& stat -c '%a' $path) -match '00$' }
+function _paused_read([string]$name) { return [string]$Windows.Paused[$name] }
+function _paused_write([string]$name, [string]$noted) { $Windows.Paused[$name] = $noted }
 function _reboot_reasons {
     if ($Windows.Features.Values -contains 'EnablePending') { 'Windows is being serviced (RebootPending)' }
 }
@@ -100,7 +103,12 @@ function New-Service {
 }
 function Get-Service {
     [CmdletBinding()] param([string]$Name)
-    $Windows.Services[$Name] | Add-Member -Force -PassThru -MemberType ScriptMethod -Name WaitForStatus -Value {
+    $service = $Windows.Services[$Name]
+    $service | Add-Member -Force -MemberType NoteProperty -Name Status -Value $service.State
+    $above = @($Windows.Services.Values | Where-Object { $_.ServicesDependedOn.Name -contains $Name })
+    $service | Add-Member -Force -MemberType NoteProperty -Name DependentServices -Value $above
+    foreach ($each in $above) { $each | Add-Member -Force -MemberType NoteProperty -Name Status -Value $each.State }
+    $service | Add-Member -Force -PassThru -MemberType ScriptMethod -Name WaitForStatus -Value {
         if ($this.State -ne $args[0]) { throw "The service is $($this.State)." }
     }
 }
@@ -110,9 +118,16 @@ function Set-Service {
 }
 function Start-Service {
     [CmdletBinding()] param([string]$Name)
+    foreach ($below in $Windows.Services[$Name].ServicesDependedOn) { Start-Service -Name $below.Name }
     $Windows.Services[$Name].State = 'Running'
+    $Windows.Started = [DateTime]::Now
 }
 function Stop-Service {
     [CmdletBinding()] param([string]$Name, [switch]$Force, [switch]$NoWait)
+    foreach ($above in (Get-Service -Name $Name).DependentServices) { Stop-Service -Name $above.Name }
     $Windows.Services[$Name].State = 'Stopped'
+}
+function Get-Process {
+    [CmdletBinding()] param([int]$Id, [string]$Name)
+    [pscustomobject]@{ StartTime = $Windows.Started }
 }

@@ -192,6 +192,55 @@ def test_a_verb_looks_before_it_acts(verb: str, run: Run, hosts: MemoryHosts) ->
             assert {step.status for step in run(body, dry_run=True).steps} == {Status.OK}
 
 
+CHAIN = {"a": "", "b": "a", "c": "b", "d": "a"}
+"""Services, and what each depends on."""
+
+
+@pytest.fixture
+def states(run: Run, hosts: MemoryHosts) -> Callable[[], str]:
+    """Have a chain of services of which the last one does not run; give what runs, by their first letters."""
+    defined = (f"service_defined {name} C:\\{name}.exe {depends}" for name, depends in CHAIN.items())
+    run("\n".join((*defined, "service c running")))
+
+    def running() -> str:
+        services = hosts.state("windows-1")["windows"]["services"]
+        return "".join(name for name in CHAIN if services[name]["state"] == "Running")
+
+    assert running() == "abc"
+    return running
+
+
+@pytest.mark.parametrize("change", ["service_defined a 'C:\\a.exe -v'\nservice a running", "restart_on a C:\\x"])
+def test_what_stops_together_with_a_service_is_started_with_it(
+    run: Run, states: Callable[[], str], change: str
+) -> None:
+    """All that depends on it and ran before; then there is nothing left to do."""
+    said = run(f"file C:\\x y\n{change}")
+    assert (said.steps[-1].status, states()) == (Status.CHANGED, "abc")
+    assert run(f"service a running\n{change}").steps[-1].status is Status.OK
+
+
+def test_what_stopped_together_with_a_service_is_known_to_the_next_run(run: Run, states: Callable[[], str]) -> None:
+    """A run that dies before it has started the service leaves nothing down; a boot starts all by itself."""
+    run("service_defined a 'C:\\a.exe -v'")
+    assert states() == ""
+    assert run("service a running", dry_run=True).steps[0].status is Status.WOULD_CHANGE
+    said = run("service a running\nservice a running")
+    assert ([step.status for step in said.steps], states()) == ([Status.CHANGED, Status.OK], "abc")
+
+
+def test_a_service_that_does_not_start_again_is_told_of_once(
+    run: Run, states: Callable[[], str], hosts: MemoryHosts
+) -> None:
+    """The stage that would mend it is not kept from being run by this one."""
+    host = hosts.host("windows-1", "windows", "10.142.0.5")
+    host.state.windows_part.services["c"].command = r"C:\k\missing.exe"
+    said = run("service_defined a 'C:\\a.exe -v'\nservice a running")
+    assert (said.steps[-1].message, states()) == ("the change failed", "ab")
+    assert said.steps[-1].output.startswith("c does not start again: ")
+    assert run("service a running").steps[-1].status is Status.OK
+
+
 def test_a_feature_waits_for_a_reboot_with_proof(run: Run, hosts: MemoryHosts) -> None:
     """It is installed on top of no pending reboot, asks for one, and is there after the boot."""
     first = run("windows_feature Containers\nreboot_when needed 'reboot for the feature'")

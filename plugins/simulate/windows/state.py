@@ -19,7 +19,10 @@ def where(path: str) -> str:
 
 @dataclass
 class Service:
-    """A Windows service, in the words of Win32_Service; `since` is the host's tick at its last start."""
+    """A Windows service, in the words of Win32_Service; `since` is the host's tick at its last start.
+
+    `paused_with` names what was stopped together with it and is to run again.
+    """
 
     command: str
     depends: list[str] = field(default_factory=list)
@@ -28,6 +31,7 @@ class Service:
     account: str = "LocalSystem"
     recovery: str = "(none)"
     since: int = 0
+    paused_with: list[str] = field(default_factory=list)
 
 
 def _services() -> dict[str, Service]:
@@ -81,7 +85,7 @@ class WindowsState:
         self.networks, self.endpoints = {}, {}
         for service in self.services.values():
             service.state = "Running" if service.start == "Auto" else "Stopped"
-            service.since = tick
+            service.since, service.paused_with = tick, []
 
     def start(self, name: str, tick: int) -> None:
         """Start a service, and first those that it depends on; KeyError for one that is not there."""
@@ -97,3 +101,19 @@ class WindowsState:
             if name in service.depends and service.state == "Running":
                 self.stop(other)
         self.services[name].state = "Stopped"
+
+    def pause(self, name: str) -> None:
+        """Stop a service that will be started again, and keep in mind what stops with it."""
+        self.services[name].paused_with = list(dict.fromkeys([*self.paused(name), *self.dependents(name)]))
+        self.stop(name)
+
+    def dependents(self, name: str) -> list[str]:
+        """Name what runs and depends on a service, each after all that it depends on itself."""
+        direct = [other for other, each in self.services.items() if name in each.depends and each.state == "Running"]
+        found = [*direct, *(further for other in direct for further in self.dependents(other))]
+        return list(dict.fromkeys(reversed(found)))[::-1]
+
+    def paused(self, name: str) -> list[str]:
+        """Name what was stopped together with a service and does not run yet."""
+        names = self.services[name].paused_with
+        return [other for other in names if other in self.services and self.services[other].state != "Running"]

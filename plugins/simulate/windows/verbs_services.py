@@ -32,6 +32,20 @@ def _start(play: Play, name: str) -> None:
         raise ActFailedError(f"Service '{name} ({name})' cannot be started: {missing} does not exist") from None
 
 
+def _start_with_paused(play: Play, name: str) -> None:
+    """Start a service, and what was stopped together with it; one that does not start is told of once."""
+    windows, problems = _windows(play), []
+    _start(play, name)
+    for other in windows.paused(name):
+        try:
+            _start(play, other)
+        except ActFailedError as error:
+            problems.append(f"{other} does not start again: {error}")
+    windows.services[name].paused_with = []
+    if problems:
+        raise ActFailedError("\n".join(problems))
+
+
 def _look_defined(play: Play, name: str, command: str, *depends: str) -> Seen:
     service = _windows(play).services.get(name)
     if service is None:
@@ -50,7 +64,7 @@ def _act_defined(play: Play, name: str, command: str, *depends: str) -> None:
     if name not in services:
         services[name] = Service(command, list(depends))
         return
-    _windows(play).stop(name)
+    _windows(play).pause(name)
     found = services[name]
     found.command, found.depends, found.account = command, list(depends), "LocalSystem"
 
@@ -87,6 +101,8 @@ def _look_service(play: Play, name: str, *wants: str) -> Seen:
             return Seen(3, diff, f"{want} is not a state of a service")
         if seen != want:
             diff += f"-{name} {seen}\n+{name} {want}\n"
+        if want == "running":
+            diff += "".join(f"-{other} stopped\n+{other} running\n" for other in _windows(play).paused(name))
     return Seen(1, diff) if diff else AS_WANTED
 
 
@@ -97,7 +113,7 @@ def _act_service(play: Play, name: str, *wants: str) -> None:
         elif want == "stopped":
             _windows(play).stop(name)
         elif want == "running":
-            _start(play, name)
+            _start_with_paused(play, name)
 
 
 def _look_restart(play: Play, name: str, *paths: str) -> Seen:
@@ -116,8 +132,8 @@ def _look_restart(play: Play, name: str, *paths: str) -> Seen:
 
 
 def _act_restart(play: Play, name: str, *_: str) -> None:
-    _windows(play).stop(name)
-    _start(play, name)
+    _windows(play).pause(name)
+    _start_with_paused(play, name)
 
 
 def _name(name: str, *_: str) -> str:
