@@ -23,7 +23,7 @@ from plugins.kubernetes import (
 )
 from plugins.pki.table import KUBERNETES
 from plugins.steps import Status, Step, StepsResult
-from plugins.windows import CA, PKI, pair
+from plugins.windows import CA, FOLDER, PKI, pair
 from tasks.run_script import run_script
 
 
@@ -57,6 +57,7 @@ def distribute_certificates(task: Task) -> StepsResult:
         return issued + run_script(
             task,
             "windows/distribute_certificates.ps1.j2",
+            above=FOLDER,
             folder=PKI,
             authority_path=CA,
             authority=next(leaf.ca_pem for row, leaf in made if row.authority == KUBERNETES),

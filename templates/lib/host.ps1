@@ -1,5 +1,5 @@
-# Verbs for any Windows host: files, folders, the registry, commands. ACCESS is inherited, or protected: only SYSTEM and
-# the administrators.
+# Verbs for any Windows host: files, folders, the registry, commands. ACCESS is inherited, or protected: it belongs to the
+# administrators, and only they and SYSTEM may enter.
 
 # file PATH CONTENT: UTF-8 without a byte order mark, replaced as a whole, never seen half-written.
 function file { _step "file $($args[0])" $args[0] 'file' $args }
@@ -74,11 +74,42 @@ function _directory_look([string]$path, [string]$access) {
         $Steps.Diff = "-${path}: (missing)`n+${path}: $access`n"
         return 1
     }
+    if ($access -eq 'protected' -and (_is_link $path)) {
+        $Steps.Message = "$path is a link to another place"
+        return 3
+    }
     return _access_look $path $access
 }
 function _directory_act([string]$path, [string]$access) {
+    $old = [IO.Directory]::Exists($path)
     [void][IO.Directory]::CreateDirectory($path)
-    if ($access -eq 'protected') { _protect $path }
+    if ($access -ne 'protected') { return }
+    if ($old) { _take_over $path }
+    _protect $path
+}
+# Anybody may have made the folder before: who owns a thing may always change who enters, and rights that were given to it
+# by name stay. Until all of it is taken, a rule for its owner (S-1-3-4) that takes nothing from administrators stands
+# beside the two, so that a run that dies in between leaves a folder that the next one does not call protected.
+function _take_over([string]$path) {
+    _protect $path 'S-1-3-4'
+    _take_over_below $path
+}
+# Links are not followed: what they lead to is not ours to change.
+function _take_over_below([string]$path) {
+    foreach ($item in Get-ChildItem -LiteralPath $path -Force) {
+        $name = $item.FullName
+        if (_is_link $name) { throw "$name is a link to another place: take it away" }
+        if (_is_protected $name) { continue }
+        _inherit $name
+        if ($item.PSIsContainer) { _take_over_below $name }
+    }
+}
+function _inherit([string]$path) {
+    [void](_run 'icacls.exe' @($path, '/setowner', '*S-1-5-32-544', '/Q'))
+    [void](_run 'icacls.exe' @($path, '/reset', '/Q'))
+}
+function _is_link([string]$path) {
+    return [bool]([IO.File]::GetAttributes($path) -band [IO.FileAttributes]::ReparsePoint)
 }
 function _access_look([string]$path, [string]$access) {
     if ($access -ne 'protected' -or (_is_protected $path)) { return 0 }
@@ -88,12 +119,15 @@ function _access_look([string]$path, [string]$access) {
 function _is_protected([string]$path) {
     $rules = Get-Acl -LiteralPath $path
     if (-not $rules.AreAccessRulesProtected) { return $false }
+    $owner = $rules.GetOwner([Security.Principal.SecurityIdentifier]).Value
+    if ('S-1-5-18', 'S-1-5-32-544' -notcontains $owner) { return $false }
     $seen = foreach ($rule in $rules.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
         "$($rule.AccessControlType) $($rule.IdentityReference.Value) $($rule.FileSystemRights)"
     }
     return (@($seen | Sort-Object) -join ', ') -ceq 'Allow S-1-5-18 FullControl, Allow S-1-5-32-544 FullControl'
 }
-function _protect([string]$path) {
+# _protect PATH [SID]: SID may read who enters, and nothing else.
+function _protect([string]$path, [string]$reader) {
     $inherit = 'None'
     $rules = [Security.AccessControl.FileSecurity]::new()
     if ([IO.Directory]::Exists($path)) {
@@ -106,6 +140,11 @@ function _protect([string]$path) {
         $rules.AddAccessRule(
             [Security.AccessControl.FileSystemAccessRule]::new($sid, 'FullControl', $inherit, 'None', 'Allow'))
     }
+    if ($reader) {
+        $sid = [Security.Principal.SecurityIdentifier]::new($reader)
+        $rules.AddAccessRule([Security.AccessControl.FileSystemAccessRule]::new($sid, 'ReadPermissions', 'Allow'))
+    }
+    $rules.SetOwner([Security.Principal.SecurityIdentifier]::new('S-1-5-32-544'))
     Set-Acl -LiteralPath $path -AclObject $rules
 }
 

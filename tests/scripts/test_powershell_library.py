@@ -67,6 +67,27 @@ def test_a_service_is_stopped_for_a_while_together_with_what_depends_on_it() -> 
     assert "if (_paused_read $name) { _service_resume $name }" in text
 
 
+def test_what_is_protected_belongs_to_the_administrators() -> None:
+    """Whoever owns a folder may always change who enters it: the owner is looked at, and set with the rules."""
+    text = libraries()["host"]
+    look, act = (
+        text[text.index(f"function {name}(") :].partition("\n}\n")[0] for name in ("_is_protected", "_protect")
+    )
+    assert "GetOwner([Security.Principal.SecurityIdentifier])" in look
+    assert "$rules.SetOwner([Security.Principal.SecurityIdentifier]::new('S-1-5-32-544'))" in act
+    assert act.index("SetOwner") < act.index("Set-Acl")
+
+
+def test_a_folder_that_was_there_is_taken_over_before_it_counts_as_protected() -> None:
+    """With all that is in it; the status of the program that does it is looked at."""
+    text = libraries()["host"]
+    act = text[text.index("function _directory_act(") :].partition("\n}\n")[0]
+    assert act.index("if ($old) { _take_over $path }") < act.index("    _protect $path")
+    assert "_protect $path 'S-1-3-4'\n    _take_over_below $path" in text
+    for words in ("'/setowner', '*S-1-5-32-544', '/Q'", "'/reset', '/Q'"):
+        assert f"[void](_run 'icacls.exe' @($path, {words}))" in text
+
+
 def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:
     """It is read from a file, where Windows takes what is not ASCII for its own code page."""
     keep = environment("current").filters["script"]

@@ -22,7 +22,7 @@ CMDLETS = {
     "ConvertFrom-Json": "InputObject",
     "ForEach-Object": "",
     "Get-Acl": "LiteralPath",
-    "Get-ChildItem": "Path",
+    "Get-ChildItem": "Force LiteralPath Path",
     "Get-CimInstance": "ClassName Filter",
     "Get-Command": "CommandType Name ErrorAction",
     "Get-Content": "Encoding LiteralPath Tail",

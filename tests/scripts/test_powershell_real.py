@@ -165,6 +165,29 @@ def test_secrets_are_written_and_not_shown(tmp_path: Path) -> None:
 
 
 @real
+def test_a_folder_that_was_there_is_taken_over_as_a_whole(tmp_path: Path) -> None:
+    """All that is in it, but for what is protected already; links are neither followed nor left."""
+    folder, modes = tmp_path / "k", {"sub": 0o711, "sub/file": 0o622, "pki": 0o700, "pki/key": 0o611}
+    folder.mkdir()
+    for name, mode in modes.items():
+        (folder / name).touch() if "/" in name else (folder / name).mkdir()
+        (folder / name).chmod(mode)
+    body = f"directory {quote(folder)} protected\n"
+    assert run(body, dry_run=True).statuses == ["would-change"]
+    assert [run(body).statuses for _ in range(2)] == [["changed"], ["ok"]]
+    seen = {name: (folder / name).stat().st_mode & 0o777 for name in modes}
+    assert seen == modes | {"sub": 0o777, "sub/file": 0o666}
+    folder.chmod(0o755)
+    (folder / "link").symlink_to(tmp_path)
+    linked = run(body)
+    assert linked.statuses == ["failed"]
+    assert "is a link to another place" in linked.steps[0].output
+    folder.chmod(0o755)
+    (tmp_path / "other").symlink_to(folder)
+    assert run(f"directory {quote(tmp_path / 'other')} protected\n").statuses == ["failed"]
+
+
+@real
 def test_words_come_back_as_they_are_and_a_failure_ends_the_script() -> None:
     """Quotes, control characters and any script of the world, in names, messages and output; the end line is there."""
     said = run(

@@ -7,6 +7,7 @@ $Windows.Paused = @{}
 function _elevated { return $true }
 function _lock { }
 function _protect([string]$path) { & chmod 'go=' $path }
+function _inherit([string]$path) { & chmod 'go=u' $path }
 function _is_protected([string]$path) { return [string](& stat -c '%a' $path) -match '00$' }
 function _paused_read([string]$name) { return [string]$Windows.Paused[$name] }
 function _paused_write([string]$name, [string]$noted) { $Windows.Paused[$name] = $noted }

@@ -18,6 +18,7 @@ from plugins.connections import memory
 from plugins.inventory.model import HostSettings
 from plugins.powershell import assemble, libraries, quote, secret_lines, verbs
 from plugins.secret import Secret
+from plugins.simulate.files import Entry, Kind
 from plugins.simulate.host import Timing
 from plugins.simulate.in_memory import MemoryHosts
 from plugins.simulate.script import RefusedError
@@ -318,6 +319,27 @@ def test_a_secret_is_written_and_not_shown(run: Run, hosts: MemoryHosts) -> None
     entry = hosts.state("windows-1")["files"]["entries"]["/c:/k/key"]
     assert (entry["content"], entry["mode"]) == ("second-secret", "protected")
     assert "second-secret" not in repr(said)
+
+
+def test_a_folder_that_was_there_is_taken_from_whoever_made_it(run: Run, hosts: MemoryHosts) -> None:
+    """It and all in it becomes the administrators', and what is protected below stays so; a link is refused."""
+    run("file C:\\k\\x.exe y\nsecret_file C:\\k\\pki\\a-key.pem secret:0\ndirectory C:\\k\\pki protected")
+    entries = hosts.host("windows-1", "windows", "10.142.0.5").state.files.entries
+    entries["/c:/k"].mode = "protected"
+    for path in ("/c:/k", "/c:/k/x.exe"):
+        entries[path].owner = "somebody"
+    assert [run("directory C:\\k protected").steps[0].status for _ in range(2)] == [Status.CHANGED, Status.OK]
+    assert {path: (entry.mode, entry.owner) for path, entry in entries.items() if path.startswith("/c:/k")} == {
+        "/c:/k": ("protected", ""),
+        "/c:/k/x.exe": ("inherited", ""),
+        "/c:/k/pki": ("protected", ""),
+        "/c:/k/pki/a-key.pem": ("protected", ""),
+    }
+    entries["/c:/k/pki/a-key.pem"].owner = "somebody"
+    pair = "inspect_pairs a C:\\k\\a.pem C:\\k\\pki\\a-key.pem C:\\k\\ca.pem"
+    assert run(pair).facts["key_mode_a"] == "inherited"
+    entries["/c:/l"] = Entry(Kind.LINK, content="/c:/m")
+    assert run("directory C:\\l protected").steps[0].message == "C:\\l is a link to another place"
 
 
 def test_certificates_are_told_and_of_keys_only_who_reads_them(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plugins.simulate.effects import Part
 from plugins.simulate.files import Entry, Kind
-from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
+from plugins.simulate.vocabulary import AS_WANTED, ActFailedError, FreeVerb, Seen, StepVerb, Verb
 from plugins.simulate.windows.difference import difference
 from plugins.simulate.windows.state import where
 from plugins.steps import Status
@@ -69,8 +69,13 @@ def _act_secret(play: Play, path: str, word: str) -> None:
     place(play, path, secret(play, word), PROTECTED)
 
 
+def _access_of(entry: Entry) -> str:
+    """Tell who may enter; an owner other than the administrators, who have no name here, could change that."""
+    return PROTECTED if (entry.mode, entry.owner) == (PROTECTED, "") else INHERITED
+
+
 def _look_access(entry: Entry, path: str, access: str) -> Seen:
-    if access != PROTECTED or entry.mode == PROTECTED:
+    if access != PROTECTED or _access_of(entry) == PROTECTED:
         return AS_WANTED
     return Seen(1, f"-{path}: inherited\n+{path}: protected\n")
 
@@ -81,6 +86,8 @@ def _look_directory(play: Play, path: str, access: str) -> Seen:
         return Seen(3, message=f"{path} is not a folder")
     if entry is None:
         return Seen(1, f"-{path}: (missing)\n+{path}: {access}\n")
+    if access == PROTECTED and entry.kind is Kind.LINK:
+        return Seen(3, message=f"{path} is a link to another place")
     return _look_access(entry, path, access)
 
 
@@ -90,8 +97,23 @@ def _act_directory(play: Play, path: str, access: str) -> None:
         entry = Entry(Kind.DIRECTORY, INHERITED, "")
         state.files.place(where(path), entry)
     if access == PROTECTED:
-        entry.mode = PROTECTED
+        _take_over(play, path)
+        entry.mode, entry.owner = PROTECTED, ""
     entry.changed = state.next_tick()
+
+
+def _take_over(play: Play, path: str) -> None:
+    """Take what is in a folder from whoever owns it; folders and files that are protected already stay so."""
+    folder, kept = f"{where(path)}/", ""
+    for name, entry in sorted(play.host.state.files.entries.items()):
+        if not name.startswith(folder) or (kept and name.startswith(kept)):
+            continue
+        if entry.kind is Kind.LINK:
+            raise ActFailedError(f"{name} is a link to another place: take it away")
+        if _access_of(entry) == PROTECTED:
+            kept = f"{name}/"
+        else:
+            entry.mode, entry.owner = INHERITED, ""
 
 
 def _look_absent(play: Play, path: str) -> Seen:
@@ -123,7 +145,7 @@ def _inspect_pairs(play: Play, *words: str) -> Part:
         for kind, path in (("certificate", certificate), ("authority", authority)):
             yield from play.fact(f"{kind}_{name}", (play.host.state.files.text(where(path)) or "")[:LONGEST_FILE])
         entry = at(play, key)
-        yield from play.fact(f"key_mode_{name}", entry.mode if entry else "(missing)")
+        yield from play.fact(f"key_mode_{name}", _access_of(entry) if entry else "(missing)")
     yield from play.report(Status.OK)
 
 
