@@ -88,6 +88,13 @@ def test_a_folder_that_was_there_is_taken_over_before_it_counts_as_protected() -
         assert f"[void](_run 'icacls.exe' @($path, {words}))" in text
 
 
+def test_a_download_does_not_depend_on_a_list_of_revoked_certificates() -> None:
+    """Windows' curl fails where it cannot ask for one; nothing else there turns a check off."""
+    words = re.findall(r"\$words = @\(('-fsSL'.*)\)", libraries()["downloads"])
+    assert ["--ssl-no-revoke" in each for each in words] == [True]
+    assert not re.findall(r"--insecure|'-k'|'-fsSLk'", libraries()["downloads"])
+
+
 def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:
     """It is read from a file, where Windows takes what is not ASCII for its own code page."""
     keep = environment("current").filters["script"]
