@@ -45,10 +45,15 @@ def run_script(
     context = context_of(task)
     values = {"reboot": context.reboot, **values}
     result = _send(task, template, deadline, values, data)
+    rebooted: set[str] = set()
     for _ in range(3):  # a reboot and a network change may both be asked for, one after the other
         asked = _asked(result)
         if asked is None or result.failed:
             return result
+        if asked.asks is Asks.REBOOT:
+            if asked.name in rebooted:
+                break
+            rebooted.add(asked.name)
         answer = _ANSWERS[asked.asks](task, result)
         result = _merged(task, _answered(task, result, asked), answer)
         if not result.failed:

@@ -171,7 +171,7 @@ WINDOWS_RULES: tuple[Rule[Expected], ...] = (
     Rule(
         "pending-reboot",
         "no reboot that Windows waits for",
-        "the stage features reboots the host first, unless --reboot never forbids it",
+        f"the stage features reboots the host before it installs {CONTAINERS}, unless --reboot never forbids it",
         pending_reboot,
     ),
     Rule(

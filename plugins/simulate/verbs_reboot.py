@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def _reboot_when(play: Play, policy: str, *modules: str) -> Part:
     del modules  # a simulated host can load them all
-    yield from ask_for_reboot(play, policy, waits=policy == "needed" and _has_joined(play.host))
+    waits = "it waits, as the host has joined: --reboot always, or reboot it yourself when it suits"
+    yield from ask_for_reboot(play, policy, waits=waits if policy == "needed" and _has_joined(play.host) else "")
 
 
 def _has_joined(host: SimulatedHost) -> bool:
@@ -27,19 +28,23 @@ def _has_joined(host: SimulatedHost) -> bool:
     return no_database(host) is not None or bool(host.state.ovs.get(OPEN_VSWITCH, {}).get("external_ids:ovn-remote"))
 
 
-def ask_for_reboot(play: Play, policy: str, name: str = "reboot when needed", *, waits: bool = False) -> Part:
-    """Ask for a reboot where the host wants one, as the policy has it, unless it `waits`; `name` is the step's."""
+def ask_for_reboot(
+    play: Play, policy: str, name: str = "reboot when needed", *, reason: str = "", waits: str = ""
+) -> Part:
+    """Ask for a reboot where the host wants one, or for this reason, as the policy has it; `name` is the step's.
+
+    `waits` says why it has to wait, where it has.
+    """
     yield from play.begin(name)
-    reason = play.host.state.reboot_required
+    reason = play.host.state.reboot_required or reason
     if policy == "always":
         reason = reason or "asked for on the command line"
     if not reason:
         yield from play.report(Status.OK)
+    elif waits:
+        yield from play.report(Status.OK, message=f"{reason}; {waits}")
     elif policy == "never":
         yield from play.report(Status.OK, message=f"{reason}; not rebooted, as asked for on the command line")
-    elif waits:
-        advice = "it waits, as the host has joined: --reboot always, or reboot it yourself when it suits"
-        yield from play.report(Status.OK, message=f"{reason}; {advice}")
     elif play.dry_run:
         yield from play.report(Status.WOULD_CHANGE, message=reason)
     else:

@@ -328,15 +328,21 @@ function _reboot_reasons {
     if ($now -ne $then) { "the host is $now and will be $then" }
 }
 
-# reboot_when POLICY [NAME]: POLICY is needed, always or never. The script ends here, and its task reboots the host and
-# runs it again.
-function reboot_when([string]$policy, [string]$name = 'reboot when needed') {
+# reboot_when POLICY [NAME [FEATURE PHASE]]: POLICY is needed, always or never. With a FEATURE a reboot is needed in this
+# PHASE of it alone: missing, as nothing is installed on top of a reboot that Windows waits for, or pending, as it is there
+# after one. The script ends here, and its task reboots the host and runs it again.
+function reboot_when([string]$policy, [string]$name = 'reboot when needed', [string]$feature, [string]$phase) {
     _begin $name
-    $reason = [string](@(_reboot_reasons)[0])
-    if ($policy -eq 'always' -and -not $reason) { $reason = 'asked for on the command line' }
+    $reason, $now = [string](@(_reboot_reasons)[0]), $phase
+    if ($feature) { $now = _feature_phase $feature }
+    if (-not $reason -and $phase -eq 'pending' -and $now -eq $phase) { $reason = "the feature $feature asks for it" }
+    if (-not $reason -and $policy -eq 'always') { $reason = 'asked for on the command line' }
     if (-not $reason) { _report 'ok'; return }
     $Steps.Message = $reason
-    if ($policy -eq 'never') {
+    if ($now -ne $phase -and $policy -ne 'always') {
+        $Steps.Message += "; not rebooted, as the feature $feature is $now"
+        _report 'ok'
+    } elseif ($policy -eq 'never') {
         $Steps.Message += '; not rebooted, as asked for on the command line'
         _report 'ok'
     } elseif ($Steps.DryRun) {
@@ -346,6 +352,14 @@ function reboot_when([string]$policy, [string]$name = 'reboot when needed') {
         $Steps.Asks = 'reboot'
         _report 'changed'
         _end 0
+    }
+}
+
+function _feature_phase([string]$name) {
+    switch ([string](Get-WindowsOptionalFeature -Online -FeatureName $name).State) {
+        'Enabled' { return 'there' }
+        'EnablePending' { return 'pending' }
+        default { return 'missing' }
     }
 }
 

@@ -149,6 +149,20 @@ def test_a_reboot_is_asked_for_and_ends_the_script() -> None:
 
 
 @real
+def test_a_reboot_is_needed_in_one_phase_of_a_feature() -> None:
+    """Before it, where it is missing and Windows waits for one already; after it, where it is pending."""
+    first, last = "reboot_when needed first Containers missing\n", "reboot_when needed last Containers pending\n"
+    said = run(f"{first}windows_feature Containers\n{first}{last}")
+    assert [(step.status.value, step.asks.value) for step in said.steps] == [
+        ("ok", ""),
+        ("changed", ""),
+        ("ok", ""),
+        ("changed", "reboot"),
+    ]
+    assert said.steps[2].message == f"{said.steps[3].message}; not rebooted, as the feature Containers is pending"
+
+
+@real
 def test_secrets_are_written_and_not_shown(tmp_path: Path) -> None:
     """Their files are protected, and of a key inspect_pairs tells only who may read it."""
     file, body = tmp_path / "key.pem", f"secret_file {quote(tmp_path / 'key.pem')} secret:1\n"

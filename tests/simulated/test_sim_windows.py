@@ -136,6 +136,21 @@ def test_two_reboots_where_one_was_pending(simulated: Simulate, tmp_path: Path) 
     assert set(hosts.state("windows-1")["windows"]["features"].values()) == {"Enabled"}
 
 
+def test_a_host_that_has_the_feature_is_not_rebooted_for_updates(simulated: Simulate, tmp_path: Path) -> None:
+    """Pods run there; what Windows waits for is said, by preflight as well."""
+    hosts = simulated(count=1, windows=1)
+    bootstrap(hosts, tmp_path)
+    hosts.run("windows-1", "windows_feature Hyper-V")
+    before = hosts.state("windows-1")["boot_id"]
+    host, _ = bootstrap(hosts, tmp_path)
+    assert (stages(host)["features"], hosts.state("windows-1")["boot_id"]) == ("ok", before)
+    steps = {step["name"]: step["message"] for stage in host["stages"] for step in stage["steps"]}
+    assert steps["reboot first"].endswith("not rebooted, as the feature Containers is there")
+    assert "Windows is being serviced" in steps["check pending-reboot"]
+    bootstrap(hosts, tmp_path, "--reboot", "always")
+    assert hosts.state("windows-1")["boot_id"] != before
+
+
 def test_a_reboot_may_be_forbidden(simulated: Simulate, tmp_path: Path) -> None:
     """The feature is installed, and the step says what still waits."""
     hosts = simulated(count=1, windows=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nornir.core import Nornir
 from nornir.core.processor import Processors
-from nornir.core.task import MultiResult, Task
+from nornir.core.task import MultiResult, Result, Task
 
 from plugins.connections import close_shell
 from plugins.connections.base import Completed
@@ -20,8 +20,10 @@ from plugins.releases import load_release
 from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.host import Timing
 from plugins.simulate.in_memory import MemoryHosts
-from plugins.steps import StepsResult
+from plugins.simulate.windows.state import WindowsState
+from plugins.steps import Status, StepsResult
 from tasks.configure_bridges import configure_bridges
+from tasks.install_features import install_features
 from tasks.install_ovn import install_ovn
 from tasks.reboot_host import reboot_host
 from tasks.run_script import run_script
@@ -29,11 +31,17 @@ from tasks.run_script import run_script
 HOSTS = """
     master-1: {hostname: 10.142.0.2, groups: [master]}
     linux-1: {hostname: 10.142.0.3, groups: [linux]}
+    windows-1: {hostname: 10.142.0.5, groups: [windows]}
 """
 DEFAULTS = """
     data:
       transport: memory
-      cluster: {name: memory, pod_network: 10.244.0.0/16, service_network: 10.100.0.0/16, dns_address: 10.100.0.10}
+      cluster:
+        name: memory
+        pod_network: 10.244.0.0/16
+        service_network: 10.100.0.0/16
+        dns_address: 10.100.0.10
+        hybrid_network: 10.132.0.0/16
 """
 QUICK = Timing(until_reboot=0.05, reboot=0.1, network_change=0.1, take_back=20)
 LOST = UnreachableError("linux-1", "sudo", "the connection was lost", "run again")
@@ -49,10 +57,10 @@ def hosts() -> Iterator[MemoryHosts]:
 
 @pytest.fixture
 def run(hosts: MemoryHosts, tmp_path: Path) -> Iterator[Callable[..., MultiResult]]:  # noqa: ARG001
-    """Run a task on linux-1, with deadlines of some seconds."""
+    """Run a task on a host, linux-1 unless another is named, with deadlines of some seconds."""
     texts = {
         "hosts": textwrap.dedent(HOSTS),
-        "groups": "{master: {}, linux: {}}",
+        "groups": "{master: {}, linux: {}, windows: {}}",
         "defaults": textwrap.dedent(DEFAULTS),
     }
     for name, text in texts.items():
@@ -61,9 +69,13 @@ def run(hosts: MemoryHosts, tmp_path: Path) -> Iterator[Callable[..., MultiResul
     settings = load_settings(ROOT / "config.yaml").model_copy(update=short)
     nornir: Nornir = init(tmp_path, settings)
     attach(nornir, RunContext(settings, nornir.inventory.defaults.data["cluster"], load_release("current", tmp_path)))
-    host = nornir.inventory.hosts["linux-1"]
-    yield lambda task, **values: Task(task, nornir, False, Processors(), "test", **values).start(host)
-    close_shell(host)
+
+    def start(task: Callable[..., Result], host: str = "linux-1", **values: object) -> MultiResult:
+        return Task(task, nornir, False, Processors(), "test", **values).start(nornir.inventory.hosts[host])
+
+    yield start
+    for host in nornir.inventory.hosts.values():
+        close_shell(host)
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, word: bytes, error: UnreachableError) -> list[bytes]:
@@ -82,8 +94,8 @@ def lose(monkeypatch: pytest.MonkeyPatch, word: bytes, error: UnreachableError) 
     return met
 
 
-def boot_id(hosts: MemoryHosts) -> str:
-    return str(hosts.state("linux-1")["boot_id"])
+def boot_id(hosts: MemoryHosts, host: str = "linux-1") -> str:
+    return str(hosts.state(host)["boot_id"])
 
 
 def test_a_line_that_is_lost_before_the_look_is_part_of_a_reboot(
@@ -131,3 +143,15 @@ def test_a_refusing_sudo_ends_the_confirmation(
     tries = lose(monkeypatch, b"\nnetwork_confirm ", REFUSED)
     assert run(configure_bridges)[0].exception is REFUSED
     assert len(tries) == 1
+
+
+def test_a_reboot_that_does_not_help_is_made_once(
+    hosts: MemoryHosts, run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that asks for one again after it gets none."""
+    monkeypatch.setattr(WindowsState, "boot", lambda *_: None)
+    result = run(install_features, "windows-1")[0]
+    assert hosts.state("windows-1")["counters"]["reboots"] == 1
+    assert [(step.name, step.message) for step in result.steps if step.status is Status.FAILED] == [
+        ("reboot for the feature", "the host asks for it again and again")
+    ]

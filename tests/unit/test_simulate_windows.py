@@ -264,6 +264,40 @@ def test_a_feature_waits_for_a_reboot_with_proof(run: Run, hosts: MemoryHosts) -
     assert again.facts["features"] == "Containers Enabled"
 
 
+UPDATES = "Windows Update asks for it (RebootRequired)"
+
+
+@pytest.mark.parametrize(
+    ("state", "policy", "phase", "asks", "message"),
+    [
+        ("Disabled", "needed", "missing", "reboot", UPDATES),
+        ("Disabled", "never", "missing", "", f"{UPDATES}; not rebooted, as asked for on the command line"),
+        ("Disabled", "needed", "pending", "", f"{UPDATES}; not rebooted, as the feature Containers is missing"),
+        ("EnablePending", "needed", "missing", "", f"{UPDATES}; not rebooted, as the feature Containers is pending"),
+        ("EnablePending", "needed", "pending", "reboot", UPDATES),
+        ("Enabled", "needed", "missing", "", f"{UPDATES}; not rebooted, as the feature Containers is there"),
+        ("Enabled", "never", "pending", "", f"{UPDATES}; not rebooted, as the feature Containers is there"),
+        ("Enabled", "always", "missing", "reboot", UPDATES),
+    ],
+)
+def test_a_reboot_is_needed_in_one_phase_of_a_feature(
+    run: Run, hosts: MemoryHosts, state: str, policy: str, phase: str, asks: str, message: str
+) -> None:
+    """What else Windows waits for is told, and left to whoever looks after its updates."""
+    host = hosts.host("windows-1", "windows", "10.142.0.5").state
+    host.reboot_required, host.windows_part.features["Containers"] = UPDATES, state
+    step = run(f"reboot_when {policy} first Containers {phase}").steps[0]
+    assert (step.asks.value, step.message) == (asks, message)
+
+
+def test_a_feature_that_is_pending_is_a_reason_by_itself(run: Run, hosts: MemoryHosts) -> None:
+    """Whatever else Windows says or does not say."""
+    host = hosts.host("windows-1", "windows", "10.142.0.5").state
+    host.windows_part.features["Containers"] = "EnablePending"
+    step = run("reboot_when needed first Containers pending").steps[0]
+    assert (step.asks.value, step.message) == ("reboot", "the feature Containers asks for it")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

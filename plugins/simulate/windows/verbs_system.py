@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plugins.simulate.effects import Part
 from plugins.simulate.verbs_reboot import ask_for_reboot, reboot_now
 from plugins.simulate.vocabulary import AS_WANTED, FreeVerb, Seen, StepVerb, Verb
 from plugins.simulate.windows.state import WindowsState
@@ -91,6 +92,17 @@ def _act_exclusion(play: Play, kind: str, what: str) -> None:
     _windows(play).exclusions.append(f"{kind} {what}")
 
 
+_PHASES = {"Enabled": "there", "EnablePending": "pending"}
+
+
+def _reboot_when(play: Play, policy: str, name: str = "reboot when needed", feature: str = "", phase: str = "") -> Part:
+    """Ask for a reboot where the host waits for one; with a feature, one is needed in this phase of it alone."""
+    now = _PHASES.get(play.host.state.windows_part.features[feature], "missing") if feature else phase
+    reason = f"the feature {feature} asks for it" if phase == now == "pending" else ""
+    waits = f"not rebooted, as the feature {feature} is {now}" if now != phase and policy != "always" else ""
+    yield from ask_for_reboot(play, policy, name, reason=reason, waits=waits)
+
+
 VERBS: dict[str, Verb] = {
     "windows_feature": StepVerb(lambda name: f"feature {name}", _look_feature, _act_feature, 1, 1),
     "registry_value": StepVerb(
@@ -107,6 +119,6 @@ VERBS: dict[str, Verb] = {
     "defender_exclusion": StepVerb(
         lambda _kind, what: f"Defender leaves out {what}", _look_exclusion, _act_exclusion, 2, 2
     ),
-    "reboot_when": FreeVerb(ask_for_reboot, 1, 2),
+    "reboot_when": FreeVerb(_reboot_when, 1, 4),
     "reboot_now": FreeVerb(reboot_now, 1, 1),
 }
