@@ -263,16 +263,26 @@ function _scheduled_words([string]$name) {
     if ($null -ne $task) {
         $when = @($task.Triggers | ForEach-Object { $_.CimClass.CimClassName }) -join ' '
         if ($when -eq 'MSFT_TaskBootTrigger') { $when = 'at boot' }
-        $seen = "$when as $($task.Principal.UserId): $($task.Actions[0].Execute) $($task.Actions[0].Arguments)"
+        $seen = "$when as $(_account ([string]$task.Principal.UserId)): $($task.Actions[0].Execute) $($task.Actions[0].Arguments)"
         if ([string]$task.State -eq 'Disabled') { $seen = "disabled, $seen" }
     }
     return $seen
+}
+# What Windows calls SYSTEM is in its own language; the number is the same in each.
+function _account([string]$name) {
+    try {
+        $sid = [Security.Principal.NTAccount]::new($name).Translate([Security.Principal.SecurityIdentifier]).Value
+    } catch {
+        $sid = $name
+    }
+    if ($sid -eq 'S-1-5-18') { return 'SYSTEM' }
+    return $name
 }
 function _scheduled_task_act([string]$name, [string]$program, [string]$words) {
     $what = @{
         Action = New-ScheduledTaskAction -Execute $program -Argument $words
         Trigger = New-ScheduledTaskTrigger -AtStartup
-        Principal = New-ScheduledTaskPrincipal -UserId 'SYSTEM' -LogonType ServiceAccount -RunLevel Highest
+        Principal = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
         Settings = New-ScheduledTaskSettingsSet -ExecutionTimeLimit ([TimeSpan]::Zero) -StartWhenAvailable
     }
     Register-ScheduledTask -TaskName $name -Force @what

@@ -95,6 +95,14 @@ def test_a_download_does_not_depend_on_a_list_of_revoked_certificates() -> None:
     assert not re.findall(r"--insecure|'-k'|'-fsSLk'", libraries()["downloads"])
 
 
+def test_an_account_is_known_by_its_number() -> None:
+    """Its name is in Windows' own language, and a task that is compared by that would be made anew in every run."""
+    text = libraries()["system"]
+    assert "New-ScheduledTaskPrincipal -UserId 'S-1-5-18'" in text
+    assert "as $(_account ([string]$task.Principal.UserId)):" in text
+    assert re.search(r"if \(\$sid -eq 'S-1-5-18'\) \{ return 'SYSTEM' \}", text)
+
+
 def test_a_script_that_stays_on_a_host_is_a_whole_one_in_ascii() -> None:
     """It is read from a file, where Windows takes what is not ASCII for its own code page."""
     keep = environment("current").filters["script"]

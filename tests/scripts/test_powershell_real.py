@@ -126,6 +126,13 @@ def test_a_service_starts_and_stops() -> None:
 
 
 @real
+def test_a_scheduled_task_is_told_in_the_words_of_the_check() -> None:
+    """As SYSTEM, which it was made for by number."""
+    said = run("scheduled_task boot C:\\cmd.exe '/c x > y'\ngather 'scheduled=boot'\n")
+    assert said.transcript.facts == {"scheduled": "at boot as SYSTEM: C:\\cmd.exe /c x > y"}
+
+
+@real
 def test_what_windows_stops_together_with_a_service_is_started_with_it(tmp_path: Path) -> None:
     """All that depends on it, directly or not, and runs; what was stopped before stays so."""
     after, file = {"a": "", "b": "a", "c": "b", "d": "a"}, quote(tmp_path / "a.conf")
