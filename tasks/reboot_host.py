@@ -35,8 +35,9 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
             return _failed(task, "the run was stopped while the host was rebooting")
         try:
             reopen_shell(task, left, pause=1.0)
-            # A host that goes down may take the login and lose the line before the script has started.
-            look = run_script(task, look_template, deadline=60)
+            # A host that goes down may take the login and lose the line before the script has started. One that has
+            # come up may be busy with what it does at every boot, which is not waited for.
+            look = run_script(task, look_template, deadline=60, look_only=True)
         except SudoError:
             raise
         except UnreachableError as error:
@@ -45,7 +46,8 @@ def reboot_host(task: Task, boot_id: str) -> StepsResult:
         now = look.facts.get("boot_id", "")
         if now not in {"", boot_id}:
             return StepsResult(task.host, (Step(NAME, Status.CHANGED, time.monotonic() - began),), look.facts)
-        seen = "it still answered from the boot before: it never went down"
+        bad = next((step for step in look.steps if step.status is Status.FAILED), None)
+        seen = f"{bad.name}: {bad.message}" if bad else "it still answered from the boot before: it never went down"
     return _failed(task, f"not back after {limit:g} s: {seen}")
 
 

@@ -32,19 +32,26 @@ PIECE = 256 * 1024  # bytes
 
 
 def run_script(
-    task: Task, template: str, *, deadline: float | None = None, data: Sequence[Path] = (), **values: Any
+    task: Task,
+    template: str,
+    *,
+    deadline: float | None = None,
+    data: Sequence[Path] = (),
+    look_only: bool = False,
+    **values: Any,
 ) -> StepsResult:
     """Run `template` (below templates/) on the task's host, `values` filled in, and do what its steps ask for.
 
     A step can ask for a reboot, for a confirmation that the host is still reached after a network change, or for
     files of the mirror; the script is then run again from its start, and ends as one result. Every way in which a
     script can end badly is a failed step that says what was seen. `deadline` is in seconds, the settings' own by
-    default; the content of the files `data`, one after the other, is the script's input.
+    default; the content of the files `data`, one after the other, is the script's input. `look_only` runs it as in a
+    dry run: nothing is written, and no other script on the host is waited for.
     Raises UnreachableError when no connection can be made.
     """
     context = context_of(task)
     values = {"reboot": context.reboot, **values}
-    result = _send(task, template, deadline, values, data)
+    result = _send(task, template, deadline, values, data, look_only=look_only)
     rebooted: set[str] = set()
     for _ in range(3):  # a reboot and a network change may both be asked for, one after the other
         asked = _asked(result)
@@ -91,13 +98,19 @@ def _merged(task: Task, before: StepsResult, after: StepsResult) -> StepsResult:
 
 
 def _send(
-    task: Task, template: str, deadline: float | None, values: dict[str, Any], data: Sequence[Path] = ()
+    task: Task,
+    template: str,
+    deadline: float | None,
+    values: dict[str, Any],
+    data: Sequence[Path] = (),
+    *,
+    look_only: bool = False,
 ) -> StepsResult:
     """Run the script once."""
     context = context_of(task)
     limit = deadline or context.settings.script_deadline
     marker = f"@{secrets.token_hex(16)} "
-    settings = {"marker": marker, "dry_run": task.is_dry_run(), "owner": f"{context.owner}, {task.name}"}
+    settings = {"marker": marker, "dry_run": look_only or task.is_dry_run(), "owner": f"{context.owner}, {task.name}"}
     script = language_of(task.host).script(task, template, values, wait=limit - 5, **settings)
     transcript, done = _carry(task, script, marker, limit, data)
     steps = tuple(transcript.steps)

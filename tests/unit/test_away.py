@@ -56,8 +56,13 @@ def hosts() -> Iterator[MemoryHosts]:
 
 
 @pytest.fixture
-def run(hosts: MemoryHosts, tmp_path: Path) -> Iterator[Callable[..., MultiResult]]:  # noqa: ARG001
+def run(
+    hosts: MemoryHosts,  # noqa: ARG001
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., MultiResult]]:
     """Run a task on a host, linux-1 unless another is named, with deadlines of some seconds."""
+    seconds = getattr(request, "param", 20.0)
     texts = {
         "hosts": textwrap.dedent(HOSTS),
         "groups": "{master: {}, linux: {}, windows: {}}",
@@ -65,7 +70,7 @@ def run(hosts: MemoryHosts, tmp_path: Path) -> Iterator[Callable[..., MultiResul
     }
     for name, text in texts.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    short = {"state_folder": tmp_path / "state", "reboot_deadline": 20.0, "network_confirm_deadline": 20.0}
+    short = {"state_folder": tmp_path / "state", "reboot_deadline": seconds, "network_confirm_deadline": 20.0}
     settings = load_settings(ROOT / "config.yaml").model_copy(update=short)
     nornir: Nornir = init(tmp_path, settings)
     attach(nornir, RunContext(settings, nornir.inventory.defaults.data["cluster"], load_release("current", tmp_path)))
@@ -155,3 +160,26 @@ def test_a_reboot_that_does_not_help_is_made_once(
     assert [(step.name, step.message) for step in result.steps if step.status is Status.FAILED] == [
         ("reboot for the feature", "the host asks for it again and again")
     ]
+
+
+def test_what_a_host_does_at_boot_is_not_waited_for(
+    hosts: MemoryHosts, run: Callable[..., MultiResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The boot task of a Windows host has the host's lock for minutes; that the host is back is seen at once."""
+    busy = "plugins.simulate.windows.boot.start_tasks"
+    monkeypatch.setattr(busy, lambda host: host.lock("the boot task", "the boot task"))
+    run(run_script, "windows-1", template="windows/gather_boot.ps1.j2")
+    before = boot_id(hosts, "windows-1")
+    result = run(reboot_host, "windows-1", boot_id=before)[0]
+    assert isinstance(result, StepsResult), result.exception
+    assert [step.status for step in result.steps] == [Status.CHANGED], result.steps
+    assert result.facts["boot_id"] == boot_id(hosts, "windows-1") != before
+
+
+@pytest.mark.parametrize("run", [2.0], indirect=True)
+def test_a_look_that_fails_is_not_taken_for_the_boot_before(run: Callable[..., MultiResult]) -> None:
+    """The host's own words are repeated."""
+    with simulated_hosts(["linux-1:gather:fail"], QUICK) as hosts:
+        run(run_script, template="linux/gather_boot.sh.j2")
+        result = run(reboot_host, boot_id=boot_id(hosts))[0]
+    assert result.steps[0].message == "not back after 2 s: gather boot_id: the change failed"
