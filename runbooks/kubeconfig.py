@@ -32,7 +32,7 @@ def kubeconfig(
     *,
     inventory: Inventory = DEFAULT_INVENTORY,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, with mode 0600.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, with mode 0600; -: print it.")
     ] = None,
 ) -> None:
     """Print the administrator's kubeconfig, which the stage `access` of the bootstrap has made.
@@ -42,7 +42,7 @@ def kubeconfig(
     """
     from plugins.inventory.model import ClusterSettings
     from plugins.kubeconfig import AGAIN, administrator_ends
-    from plugins.pki.disk import read_private, write_private
+    from plugins.pki.disk import read_private
     from plugins.pki.issue import RENEW_DAYS
     from plugins.settings import init, load_settings
     from plugins.state_files import KUBECONFIG
@@ -59,12 +59,28 @@ def kubeconfig(
     ends = administrator_ends(file)
     if ends and ends - datetime.now(UTC) < timedelta(RENEW_DAYS):
         print(f"Its certificate ends on {ends:%Y-%m-%d}: {AGAIN} makes another one", file=sys.stderr)
-    if output is None:
+    if output is None or str(output) == "-":
         sys.stdout.write(data.decode())
         return
     target = output.expanduser()
-    write_private(target, data)
+    _write(target, data)
     print(f"written to {target}; next: kubectl --kubeconfig {target} get nodes", file=sys.stderr)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write the file, behind a link the one that it leads to, with mode 0600; a device or pipe stays what it is."""
+    from plugins.paths import check_output, is_new_or_file
+    from plugins.pki.disk import write_private
+
+    check_output("--output", target)
+    if is_new_or_file(target):
+        write_private(target.resolve(), data)
+        return
+    try:
+        with target.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"--output {target}: cannot be written ({error.strerror})") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

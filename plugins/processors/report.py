@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from plugins.errors import UsageError
 from plugins.output.text import safe
+from plugins.paths import check_output, is_new_or_file
 from plugins.processors.base import RunProcessor
 from plugins.results import HostResult, RunResult, StageResult, StageStatus
 from plugins.steps import Status, Step
@@ -35,14 +35,7 @@ class Report(RunProcessor):
 
 def check_report_path(path: Path) -> None:
     """Make the report's folder; UsageError before the run when the report could not be written after it."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--report {path}: its folder cannot be made ({error.strerror})") from None
-    if path.is_dir():
-        raise UsageError(f"--report {path}: is a folder; name a file in it")
-    if not os.access(path.parent if _is_new_or_file(path) else path, os.W_OK):
-        raise UsageError(f"--report {path}: no permission to write there")
+    check_output("--report", path)
 
 
 def write_report(path: Path, result: RunResult) -> None:
@@ -52,7 +45,7 @@ def write_report(path: Path, result: RunResult) -> None:
     """
     text = json.dumps(report(result), indent=2, ensure_ascii=False) + "\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _is_new_or_file(path):
+    if is_new_or_file(path):
         # A link goes on leading to its file.
         _replace(path.resolve(), text)
     else:
@@ -130,11 +123,6 @@ def _seconds(seconds: float) -> float:
 
 def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-
-
-def _is_new_or_file(path: Path) -> bool:
-    # /dev/stdout may lead to a file that the shell has opened: that one must not be replaced.
-    return path.parts[:2] not in {("/", "dev"), ("/", "proc")} and (path.is_file() or not path.exists())
 
 
 def _replace(path: Path, text: str) -> None:
