@@ -39,7 +39,7 @@ class Attempts:
     """Runs pairs of one run; safe to use from many threads.
 
     `outside` gives the needs of a pair that the run does not do itself, `gathered` the results of a stage, and
-    `rerun` the command that runs a pair again.
+    `command` what does a pair that is needed.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Attempts:
         context: RunContext,
         outside: Callable[[Pair], list[Pair]],
         gathered: Callable[[str], Gathered],
-        rerun: Callable[[Pair], str],
+        command: Callable[[Pair], str],
     ) -> None:
         self._stages = {stage.name: stage for stage in runbook.stages}
-        self._nornir, self._context, self._rerun = nornir, context, rerun
+        self._nornir, self._context, self._command = nornir, context, command
         self._outside, self._gathered = outside, gathered
         self._looks = Looks(self._run_task)
 
@@ -91,7 +91,7 @@ class Attempts:
             steps=(),
             message=message,
             output="",
-            todo=todo or f"run `{self._rerun(first)}` first",
+            todo=todo or f"run `{self._command(first)}` first",
         )
 
     def _run_task(self, stage: Stage, host: str, *, dry_run: bool) -> MultiResult:

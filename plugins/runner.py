@@ -35,7 +35,7 @@ from plugins.processors.base import RunProcessor
 from plugins.processors.report import check_report_path
 from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
 from plugins.scheduler import Outcome, Scheduler
-from plugins.selection import Options, pairs_of, plan_of, rerun_command
+from plugins.selection import Options, first_command, pairs_of, plan_of, rerun_command
 from plugins.settings import ROOT, init, load_settings
 from plugins.stages import Runbook
 
@@ -148,7 +148,10 @@ def _execute(
     def rerun(pair: Pair) -> str:
         return rerun_command(runbook, pair, options)
 
-    attempts = Attempts(runbook, nornir, context, graph.outside, outcome.gathered.__getitem__, rerun)
+    def first(pair: Pair) -> str:
+        return first_command(runbook, pair, options)
+
+    attempts = Attempts(runbook, nornir, context, graph.outside, outcome.gathered.__getitem__, first)
     executor = make_executor(runbook, options, nornir, context, attempts)
     # The cluster's lock hangs on the master's connection, and is let go in good order before that is closed.
     masters = [name for name, role in roles.items() if role is Role.MASTER]

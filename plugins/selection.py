@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
@@ -93,13 +93,22 @@ def plan_of(
 
 
 def rerun_command(runbook: Runbook, pair: Pair, options: Options) -> str:
-    """Give the command that runs just this pair again."""
+    """Give the command that runs just this pair again, as carefully as it was run: a dry run stays one."""
     words = ["python", "-m", *(word.format(stage=pair.stage) for word in runbook.again), "--host", pair.host]
     if options.inventory != ROOT / "inventory":
         words += ["-i", str(options.inventory)]
     if options.mirror:
         words += ["--mirror", options.mirror]
+    if options.reboot is not RebootPolicy.NEEDED:
+        words += ["--reboot", options.reboot.value]
+    if options.dry_run:
+        words.append("--dry-run")
     return " ".join(quote(word) for word in words)
+
+
+def first_command(runbook: Runbook, pair: Pair, options: Options) -> str:
+    """Give the command that does what others need; a dry run of it would not help them."""
+    return rerun_command(runbook, pair, replace(options, dry_run=False))
 
 
 def lock_command(inventory: Path) -> str:

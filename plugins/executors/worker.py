@@ -18,7 +18,7 @@ from plugins.inventory import host_settings, read_secrets
 from plugins.prepare import prepare
 from plugins.processors.base import RunProcessor
 from plugins.results import StageResult
-from plugins.selection import pairs_of, rerun_command
+from plugins.selection import first_command, pairs_of
 from plugins.settings import ROOT, init, load_settings
 from plugins.steps import StepsResult
 
@@ -60,7 +60,7 @@ class Worker:
             context,
             graph.outside,
             self._gathered,
-            lambda pair: rerun_command(runbook, pair, options),
+            lambda pair: first_command(runbook, pair, options),
         )
 
     def _gathered(self, stage: str) -> Gathered:
