@@ -26,7 +26,7 @@ from plugins.executors.threads import Threads
 from plugins.filters import select
 from plugins.graph import Graph, Pair
 from plugins.inventory import host_settings, read_secrets
-from plugins.inventory.model import Role
+from plugins.inventory.model import HostSettings, Role
 from plugins.locks import MasterLock, local_lock
 from plugins.login_name import owner_name
 from plugins.output.console import make_console, make_processors, show_result
@@ -78,9 +78,11 @@ def _run(runbook: Runbook, options: Options) -> int:
 
 
 def _check_ready(runbook: Runbook, nornir: Nornir, context: RunContext, pairs: list[Pair]) -> None:
-    roles = {name: host_settings(host).role for name, host in nornir.inventory.hosts.items()}
+    hosts: dict[str, list[HostSettings]] = {}
+    for pair in pairs:
+        hosts.setdefault(pair.stage, []).append(host_settings(nornir.inventory.hosts[pair.host]))
     for stage in runbook.stages:
-        if here := {roles[pair.host] for pair in pairs if pair.stage == stage.name}:
+        if here := hosts.get(stage.name):
             stage.ready(context, here)
 
 

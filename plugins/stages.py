@@ -10,7 +10,7 @@ from nornir.core.task import Result
 
 from plugins.context import RunContext
 from plugins.errors import SelectionError
-from plugins.inventory.model import Role
+from plugins.inventory.model import HostSettings, Role
 from plugins.words import quoted, suggestion
 
 LINUX_ROLES = (Role.MASTER, Role.LINUX)
@@ -33,7 +33,7 @@ class Need:
     reason: str
 
 
-def lacks_nothing(context: RunContext, roles: Collection[Role]) -> None:
+def lacks_nothing(context: RunContext, hosts: Collection[HostSettings]) -> None:
     """Say that a stage is ready; a function with a name, as runbooks travel to workers elsewhere."""
 
 
@@ -46,8 +46,8 @@ class Stage:
     `kubernetes` marks what is left out of a cluster that is an overlay alone.
     `after_changes` false: in a dry run the stage is skipped once something would change on any host, as there is
     nothing to look at yet.
-    `ready` raises UsageError where the run lacks what the stage takes on hosts of these roles; it is asked before
-    any host is touched.
+    `ready` raises UsageError where the run lacks what the stage takes on these hosts; it is asked before any
+    host is touched.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Stage:
     gathers: str = ""
     always: bool = False
     after_changes: bool = True
-    ready: Callable[[RunContext, Collection[Role]], None] = lacks_nothing
+    ready: Callable[[RunContext, Collection[HostSettings]], None] = lacks_nothing
     kubernetes: bool = False
 
 

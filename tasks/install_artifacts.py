@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from nornir.core.task import Task
 
-from plugins.artifacts.mirror import PUSHED, Mirror, mirror_of
+from plugins.artifacts.mirror import PUSHED, Mirror
 from plugins.artifacts.model import Artifact, Kind
 from plugins.artifacts.serve import Served
 from plugins.context import context_of
@@ -42,9 +41,7 @@ def install_artifacts(task: Task) -> StepsResult:
 
 def _on_windows(task: Task) -> StepsResult:
     """Do so on a Windows host, which downloads all of it by itself: of a mirror's folder, from this machine."""
-    downloads, own = context_of(task).downloads, host_settings(task.host).mirror
-    if own:
-        downloads = replace(downloads, mirror=mirror_of(own))
+    downloads = context_of(task).downloads.for_host(host_settings(task.host))
     wanted = [each for each in downloads.of(Role.WINDOWS) if each.kind is not Kind.IMAGE]
     try:
         downloads.check(wanted)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from plugins.artifacts.mirror import Mirror
+from plugins.artifacts.mirror import Mirror, mirror_of
 from plugins.artifacts.model import Artifact, Kind, Platform
 from plugins.artifacts.pins import Pins
 from plugins.errors import SettingsError
-from plugins.inventory.model import Role
+from plugins.inventory.model import HostSettings, Role
 
 PLAIN = frozenset({Kind.FILE, Kind.ARCHIVE})
 
@@ -51,15 +51,24 @@ class Downloads:
         """Whether hosts get it as a plain file, and not out of an image or, as an image, from a registry."""
         return artifact.kind in PLAIN or bool(self.sources(artifact))
 
+    def for_host(self, host: HostSettings) -> Downloads:
+        """Give these downloads as one host gets them: a Windows host may have a mirror of its own."""
+        own = host.mirror if host.role is Role.WINDOWS else None
+        return replace(self, mirror=mirror_of(own)) if own else self
+
     def check(self, artifacts: Iterable[Artifact]) -> None:
         """Refuse to start without a pin that these need. Raises SettingsError, which names them all."""
+        if lines := self.missing(artifacts):
+            raise SettingsError("\n".join(lines))
+
+    def missing(self, artifacts: Iterable[Artifact]) -> list[str]:
+        """Say what keeps hosts from getting these, one line for each remedy; nothing where all can be had."""
         found: dict[str, list[tuple[str, str]]] = {}
         for artifact in artifacts:
             if (problem := self._problem(artifact)) is not None:
                 seen, todo = problem
                 found.setdefault(todo, []).append((f"{artifact.name} {artifact.version}", seen))
-        if found:
-            raise SettingsError("\n".join(map(_told, found.values(), found)))
+        return list(map(_told, found.values(), found))
 
     def _problem(self, artifact: Artifact) -> tuple[str, str] | None:
         """Say what keeps hosts from getting it, and what to do; None where nothing does."""
@@ -69,10 +78,10 @@ class Downloads:
             return None
         if mirror and any(mirror.holds(artifact.place(each)) for each in artifact.platforms):
             return f"not pinned, and {mirror} holds it", f"run `{command} --mirror {mirror}`"
-        if plain and artifact.provide and mirror is None:
-            return "published nowhere", f"put it into a mirror at {places} and give --mirror (docs/artifacts.md)"
         if mirror is None and any(self.pins.of(artifact, each) for each in artifact.platforms):
             return "pinned in a mirror, and none is given", "give it, as --mirror URL_OR_DIR"
+        if plain and artifact.provide and mirror is None:
+            return "published nowhere", f"put it into a mirror at {places} and give --mirror (docs/artifacts.md)"
         if plain and mirror and mirror.folder:
             return f"not pinned, and not in {mirror}", f"put it there at {places}, or run `{command}`"
         if plain:

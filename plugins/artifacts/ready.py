@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
+from plugins.artifacts.mirror import Mirror
+from plugins.artifacts.plan import Downloads
 from plugins.context import RunContext
-from plugins.inventory.model import Role
+from plugins.errors import SettingsError
+from plugins.inventory.model import HostSettings, Role
 
 
-def downloads_are_pinned(context: RunContext, roles: Collection[Role]) -> None:
-    """Raise SettingsError unless all that Linux hosts of these roles need is pinned and can be had.
+def downloads_are_pinned(context: RunContext, hosts: Collection[HostSettings]) -> None:
+    """Raise SettingsError unless all that these hosts need is pinned and can be had by each of them."""
+    lines = missing(context.downloads, hosts)
+    others = [host for host in hosts if host.role is not Role.WINDOWS]
+    if lines and len(others) < len(hosts) and others and not missing(context.downloads, others):
+        lines.append("only Windows hosts lack that: with --role master --role linux the run goes on without them")
+    if lines:
+        raise SettingsError("\n".join(lines))
 
-    A Windows host that something is missing for fails by itself, and stops nobody else.
-    """
-    downloads, linux = context.downloads, set(roles) - {Role.WINDOWS}
-    downloads.check(each for each in downloads.artifacts if not linux.isdisjoint(each.roles))
+
+def missing(downloads: Downloads, hosts: Iterable[HostSettings]) -> list[str]:
+    """Say what keeps hosts from getting what their roles need, one line for each remedy."""
+    roles: dict[Mirror | None, set[Role]] = {}
+    for host in hosts:
+        roles.setdefault(downloads.for_host(host).mirror, set()).add(host.role)
+    return [
+        line
+        for mirror, theirs in roles.items()
+        for line in replace(downloads, mirror=mirror).missing(
+            each for each in downloads.artifacts if not theirs.isdisjoint(each.roles)
+        )
+    ]

@@ -12,6 +12,7 @@ import yaml
 from simulating import Simulate, Simulated
 from waiting import eventually
 
+from plugins.artifacts.pins import load_pins, lock_file, save_pins
 from plugins.simulate.state import lasting
 from plugins.simulate.windows.script import read_script
 
@@ -151,17 +152,27 @@ def test_an_overlay_that_never_comes_fails_with_its_reason(simulated: Simulate, 
     assert stages(found["master-1"])["windows-ready"] == "ok", "nothing of Windows is left to await"
 
 
-def test_a_download_that_is_published_nowhere_stops_windows_hosts_alone(simulated: Simulate, tmp_path: Path) -> None:
-    """Without a mirror the Windows host says what is missing and where to put it; Linux hosts go on."""
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_download_that_is_missing_for_windows_hosts_stops_before_any_host(simulated: Simulate, pinned: bool) -> None:
+    """It says what is missing, what to do, and how Linux hosts go on; no host is changed, or reboots, for nothing."""
     hosts = simulated(count=2, windows=1)
-    found, text = bootstrap(hosts, tmp_path, expect=1)
-    assert {name: host["status"] for name, host in found.items()} == {
-        "master-1": "changed",
-        "linux-1": "changed",
-        "windows-1": "failed",
-    }
-    assert "hybrid-overlay-node.exe" in text
-    assert "provided/hybrid-overlay-node.exe" in text
+    if not pinned:
+        pins, name = load_pins("current", hosts.inventory), "provided/hybrid-overlay-node.exe"
+        left = {source: pin for source, pin in pins.files.items() if source != name}
+        save_pins(pins.model_copy(update={"files": left}), lock_file("current", hosts.inventory), "a test")
+    done = hosts.command("runbooks.bootstrap")
+    assert done.returncode == 2, done.stdout
+    missing, way_out = done.stderr.splitlines()
+    assert missing.startswith("hybrid-overlay-node.exe ")
+    assert missing.endswith(
+        "pinned in a mirror, and none is given; give it, as --mirror URL_OR_DIR"
+        if pinned
+        else "put it into a mirror at provided/hybrid-overlay-node.exe and give --mirror (docs/artifacts.md)"
+    )
+    assert "--role master --role linux" in way_out
+    assert hosts.state("windows-1")["counters"]["connections"] == 0
+    assert hosts.command("runbooks.bootstrap", "--role", "master", "--role", "linux").returncode == 0
+    assert hosts.command("runbooks.bootstrap", "--role", "windows", "--only", "features").returncode == 0
 
 
 def test_verify_looks_at_windows_nodes(simulated: Simulate, tmp_path: Path) -> None:
