@@ -16,6 +16,7 @@ from plugins.settings import ROOT
 
 if TYPE_CHECKING:
     from plugins.artifacts.plan import Downloads
+    from plugins.inventory.model import HostSettings
 
 INTERRUPTED = 130
 
@@ -36,10 +37,13 @@ MirrorOption = Annotated[
 
 @app.command("list", epilog="Examples: `artifacts list`; `artifacts list -i ~/site-a --mirror /srv/mirror`.")
 def list_(*, inventory: Inventory = DEFAULT_INVENTORY, mirror: MirrorOption = "") -> None:
-    """Show every download that this inventory's hosts need, and whether it is pinned. Exit status 1: not all are."""
-    from plugins.errors import SettingsError
+    """Show every download that this inventory's hosts need, and whether it is pinned.
 
-    downloads = _downloads(inventory, mirror)
+    Exit status 1: some cannot be had, and a bootstrap with this --mirror would not begin.
+    """
+    from plugins.artifacts.ready import missing
+
+    downloads, hosts = _downloads(inventory, mirror)
     for artifact in downloads.artifacts:
         _say(f"{artifact.name} {artifact.version} -> {artifact.path or 'containerd'}")
         if artifact.reference:
@@ -47,11 +51,10 @@ def list_(*, inventory: Inventory = DEFAULT_INVENTORY, mirror: MirrorOption = ""
         for platform in artifact.platforms:
             where = artifact.source(platform) if platform in artifact.urls else f"MIRROR/{artifact.place(platform)}"
             _say(f"  {platform:13}  {_short(downloads.pins.of(artifact, platform)):12}  {where}")
-    try:
-        downloads.check(downloads.artifacts)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
+    lines = missing(downloads, hosts)
+    for line in lines:
+        print(line, file=sys.stderr)
+    raise typer.Exit(1 if lines else 0)
 
 
 @app.command(
@@ -65,7 +68,7 @@ def lock(*, inventory: Inventory = DEFAULT_INVENTORY, mirror: MirrorOption = "")
     from plugins.artifacts.pins import lock_file, save_pins
     from plugins.selection import lock_command
 
-    downloads, where = _downloads(inventory, mirror), mirror_of(mirror)
+    (downloads, _), where = _downloads(inventory, mirror), mirror_of(mirror)
     found = lock_mirror(downloads.artifacts, where, _say) if where else lock_upstream(downloads.artifacts, _say)
     pins = merged(downloads.pins, found, downloads.artifacts)
     file = lock_file(pins.release, inventory)
@@ -93,7 +96,7 @@ def fetch(
     """Download everything that is published as a plain file into a folder that serves as a mirror."""
     from plugins.artifacts.fetch import fetch_all
 
-    downloads = _downloads(inventory, "")
+    downloads, _ = _downloads(inventory, "")
     done = fetch_all(downloads, folder.expanduser().absolute(), tuple(platform or ()), _say)
     for problem in done.problems:
         print(problem, file=sys.stderr)
@@ -102,8 +105,8 @@ def fetch(
     raise typer.Exit(1 if done.problems else 0)
 
 
-def _downloads(inventory: Path, mirror: str) -> Downloads:
-    """Give the downloads that the inventory's hosts need."""
+def _downloads(inventory: Path, mirror: str) -> tuple[Downloads, list[HostSettings]]:
+    """Give what the inventory's hosts need, and the hosts; says so and ends the command where that is nothing."""
     from plugins.artifacts.mirror import mirror_of
     from plugins.artifacts.pins import load_pins
     from plugins.artifacts.plan import Downloads
@@ -116,10 +119,14 @@ def _downloads(inventory: Path, mirror: str) -> Downloads:
     nornir = init(inventory, load_settings(ROOT / "config.yaml"))
     cluster: ClusterSettings = nornir.inventory.defaults.data["cluster"]
     release = load_release(cluster.release, inventory)
-    roles = {host_settings(host).role for host in nornir.inventory.hosts.values()}
+    if not cluster.kubernetes:
+        _say(f"nothing is downloaded: {cluster.name} is an overlay alone (kubernetes: false in defaults.yaml)")
+        raise typer.Exit
+    hosts = [host_settings(host) for host in nornir.inventory.hosts.values()]
+    roles = {host.role for host in hosts}
     needed = [each for each in release.artifacts if not roles.isdisjoint(each.roles)]
     pins = load_pins(release.name, inventory, SHIPPED)
-    return Downloads(needed, pins, mirror_of(mirror), lock_command(inventory))
+    return Downloads(needed, pins, mirror_of(mirror), lock_command(inventory)), hosts
 
 
 def _short(pin: str) -> str:
