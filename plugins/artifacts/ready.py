@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from plugins.artifacts.mirror import Mirror
+from plugins.artifacts.model import Artifact
 from plugins.artifacts.plan import Downloads
 from plugins.context import RunContext
 from plugins.errors import SettingsError
@@ -27,10 +28,16 @@ def missing(downloads: Downloads, hosts: Iterable[HostSettings]) -> list[str]:
     roles: dict[Mirror | None, set[Role]] = {}
     for host in hosts:
         roles.setdefault(downloads.for_host(host).mirror, set()).add(host.role)
-    return [
-        line
-        for mirror, theirs in roles.items()
-        for line in replace(downloads, mirror=mirror).missing(
-            each for each in downloads.artifacts if not theirs.isdisjoint(each.roles)
-        )
-    ]
+    lines = []
+    for mirror, theirs in roles.items():
+        needed = [each for each in downloads.artifacts if not theirs.isdisjoint(each.roles)]
+        lines += replace(downloads, mirror=mirror).missing(needed) or _empty(mirror, needed)
+    return lines
+
+
+def _empty(mirror: Mirror | None, needed: Iterable[Artifact]) -> list[str]:
+    """Say when a mirror's folder has nothing of this, as one that was mistyped; hosts may have what one file lacks."""
+    places = [artifact.place(platform) for artifact in needed for platform in artifact.platforms]
+    if mirror is None or not places or any(mirror.holds(place) is not False for place in places):
+        return []
+    return [f"{mirror} holds none of the downloads, as {places[0]}; correct --mirror, or put them there"]

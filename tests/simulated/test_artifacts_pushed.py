@@ -80,6 +80,19 @@ def test_a_missing_pin_stops_before_any_host(simulated: Simulate, mirror: Path) 
     assert hosts.command(*LIST).returncode == 1
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "missing"])
+def test_a_mistyped_folder_stops_before_any_host(simulated: Simulate, tmp_path: Path, there: bool) -> None:
+    """Pins alone do not say that a mirror has the files: a folder without any of them is another one than was meant."""
+    hosts, folder = simulated(count=2), tmp_path / "mistyped"
+    if there:
+        folder.mkdir()
+    for command in (("runbooks.bootstrap",), LIST):
+        said = hosts.command(*command, "--mirror", str(folder))
+        assert said.returncode == (1 if there and command is LIST else 2), said.stderr
+        assert ("holds none of the downloads, as dl.k8s.io/" if there else "there is no such folder") in said.stderr
+    assert hosts.state("linux-1")["counters"]["connections"] == 0
+
+
 def test_a_lost_connection_is_gone_on_with(simulated: Simulate, mirror: Path, tmp_path: Path) -> None:
     """A host that goes away in the middle fails with words; running again completes it."""
     hosts = simulated(count=2, faults=("linux-1:artifacts/receive:cut:times=1,after=1",))
