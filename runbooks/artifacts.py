@@ -12,6 +12,7 @@ import typer
 
 from plugins.command_options import DEFAULT_INVENTORY, Inventory
 from plugins.errors import RunbookError, UsageError
+from plugins.output.stream import steadily
 from plugins.settings import ROOT
 
 if TYPE_CHECKING:
@@ -139,6 +140,10 @@ def _say(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    return steadily(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         app(arguments, standalone_mode=True, prog_name="python -m runbooks.artifacts")
     except RunbookError as error:

@@ -13,6 +13,7 @@ import typer
 
 from plugins.command_options import DEFAULT_INVENTORY, Inventory
 from plugins.errors import RunbookError, UsageError
+from plugins.output.stream import steadily
 from plugins.settings import ROOT
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -85,6 +86,10 @@ def _write(target: Path, data: bytes) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    return steadily(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         app(arguments, standalone_mode=True, prog_name="python -m runbooks.kubeconfig")
     except RunbookError as error:

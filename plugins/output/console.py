@@ -89,8 +89,6 @@ def show_result(console: Console, result: RunResult, processors: Sequence[Guard]
 
 
 def _tell_of_lost_output(console: Console, result: RunResult) -> None:
-    error = console.file.error if isinstance(console.file, SteadyStream) else None
-    # Whoever closes a pipe has read enough.
-    if error is not None and not isinstance(error, BrokenPipeError):
-        print(f"Warning: the output could not be written: {error.strerror}", file=sys.stderr)
+    if isinstance(console.file, SteadyStream) and console.file.warning:
+        print(console.file.warning, file=sys.stderr)
         print(verdict(result), file=sys.stderr)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
-from typing import TextIO
+from collections.abc import Callable
+from typing import TextIO, cast
 
 
 class SteadyStream:
@@ -18,6 +21,13 @@ class SteadyStream:
         self._lock = threading.Lock()
         self.error: OSError | None = None
         self.encoding: str = getattr(inner, "encoding", None) or "utf-8"
+
+    @property
+    def warning(self) -> str:
+        """One line that says what ended it; empty where nothing did. Whoever closes a pipe has read enough."""
+        if self.error is None or isinstance(self.error, BrokenPipeError):
+            return ""
+        return f"Warning: the output could not be written: {self.error.strerror}"
 
     def isatty(self) -> bool:
         """Whether a terminal reads."""
@@ -57,3 +67,18 @@ class SteadyStream:
             os.close(nowhere)
         except OSError:
             return
+
+
+def steadily(command: Callable[[], int]) -> int:
+    """Give the exit status of `command`, whose output may be lost: that is said, and is no success."""
+    stream = SteadyStream(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(cast(TextIO, stream)):
+            status = command()
+    except SystemExit as end:  # which is how typer ends
+        status = int(end.code or 0)
+    stream.flush()
+    if not stream.warning:
+        return status
+    print(stream.warning, file=sys.stderr)
+    return status or 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from plugins.artifacts.pins import Pins, lock_file, save_pins
+from plugins.artifacts.pins import Pins, load_pins, lock_file, save_pins
 from plugins.releases import SHIPPED, load_release
 from runbooks.artifacts import main
 
@@ -38,10 +39,7 @@ def pin(inventory: Path, *, without: str = "") -> None:
 
 def artifacts(command: str, inventory: Path, *words: str) -> int:
     """Run the command; give its exit status."""
-    try:
-        return main([command, *words, "-i", str(inventory)])
-    except SystemExit as end:
-        return int(end.code or 0)
+    return main([command, *words, "-i", str(inventory)])
 
 
 @pytest.mark.parametrize("command", ["list", "lock", "fetch"])
@@ -87,3 +85,21 @@ def test_a_windows_hosts_own_mirror_counts(inventory: Path) -> None:
     groups["windows"].setdefault("data", {})["mirror"] = URL
     file.write_text(yaml.safe_dump(groups))
     assert artifacts("list", inventory) == 0
+
+
+@pytest.mark.parametrize("command", ["list", "lock"])
+def test_an_output_that_cannot_be_written_is_one_line_and_no_success(
+    inventory: Path, full: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Nor does it end the work: pins are written, whoever reads along."""
+    pin(inventory, without=HYBRID if command == "lock" else "")
+    program = inventory.parent / "mirror" / HYBRID
+    program.parent.mkdir(parents=True)
+    program.write_bytes(b"a program")
+    with full.open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        status = artifacts(command, inventory, "--mirror", str(inventory.parent / "mirror"))
+        monkeypatch.undo()
+    assert status == 1
+    assert capsys.readouterr().err == "Warning: the output could not be written: No space left on device\n"
+    assert HYBRID in load_pins("current", inventory).files

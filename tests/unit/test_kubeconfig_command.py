@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,10 +38,7 @@ def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def kubeconfig(*words: str) -> int:
     """Run the command; give its exit status."""
-    try:
-        return main(words)
-    except SystemExit as end:
-        return int(end.code or 0)
+    return main(words)
 
 
 def test_a_file_is_private_and_replaced_as_a_whole(tmp_path: Path, content: str) -> None:
@@ -94,6 +93,21 @@ def test_a_hyphen_is_standard_output(
     assert kubeconfig("-o", "-") == 0
     assert capsys.readouterr().out == content
     assert not (tmp_path / "-").exists()
+
+
+def test_an_output_that_cannot_be_written_is_one_line(full: Path) -> None:
+    """Whoever wanted the kubeconfig has not got it: no traceback, and no success."""
+    with full.open("w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "runbooks.kubeconfig"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "Warning: the output could not be written: No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_a_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
