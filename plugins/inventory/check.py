@@ -15,6 +15,7 @@ from plugins.inventory.winrm import contradictions
 from plugins.words import listed, quoted
 
 LONGEST_WINDOWS_NAME = 15  # NetBIOS
+LONGEST_NODE_NAME = 52  # system:node:NAME in a certificate's subject, which has room for 64 characters (X.520)
 LONGEST_NIC_NAME = 15  # IFNAMSIZ of the Linux kernel, less the final zero
 BRIDGE_PREFIX = "br"  # the bridge that holds eth0 is breth0
 
@@ -72,7 +73,7 @@ class Member:
 def check(members: Sequence[Member], cluster: Networks) -> Iterator[Finding]:
     """Yield everything that is wrong between keys, hosts and networks."""
     for member in members:
-        yield from check_name(member)
+        yield from check_name(member, kubernetes=cluster.kubernetes)
         yield from check_role(member)
         yield from check_connection(member)
         yield from check_winrm(member)
@@ -85,7 +86,7 @@ def check(members: Sequence[Member], cluster: Networks) -> Iterator[Finding]:
     yield from check_cluster(cluster, len(members), len(windows))
 
 
-def check_name(member: Member) -> Iterator[Finding]:
+def check_name(member: Member, *, kubernetes: bool) -> Iterator[Finding]:
     """Names become those of Kubernetes nodes, certificates and OVN chassis; Windows takes shorter ones."""
     name = member.name
     if not NAME.fullmatch(name):
@@ -94,6 +95,9 @@ def check_name(member: Member) -> Iterator[Finding]:
         yield member.layers[0].finding((), problem, todo)
     elif member.role is Role.WINDOWS and len(name) > LONGEST_WINDOWS_NAME:
         problem = f"the name has {len(name)} characters, and Windows takes at most {LONGEST_WINDOWS_NAME} (NetBIOS)"
+        yield member.layers[0].finding((), problem, "choose a shorter name")
+    elif kubernetes and len(name) > LONGEST_NODE_NAME:
+        problem = f"the name has {len(name)} characters, and a node's certificate has room for {LONGEST_NODE_NAME}"
         yield member.layers[0].finding((), problem, "choose a shorter name")
     elif member.role is Role.WINDOWS and name.isdigit():
         yield member.layers[0].finding((), "Windows takes no name of digits alone", "put a letter in front")

@@ -155,7 +155,9 @@ class HostSettings(HostData):
 class ClusterSettings(Model):
     """What all hosts share: networks, names and ports."""
 
-    name: Name = Field(description="The cluster's name; its state folder is called so.")
+    name: Name = Field(
+        description="The cluster's name; its state folder is called so. At most 46 characters, without Kubernetes 54."
+    )
     release: Name = Field(default="current", description="What to install: a file of inventory/releases/.")
     pod_network: Network = Field(description="Network of all pods; each host gets a subnet of it.")
     node_prefix: Annotated[int, Field(strict=True, ge=8, le=28)] = Field(

@@ -1,4 +1,4 @@
-"""Cross-checks of the cluster's networks and ports with each other."""
+"""Cross-checks of the cluster's name, networks and ports with each other."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ OVNKUBE_NETWORKS: Mapping[str, IPv4Network] = {
     "join network": IPv4Network("100.64.0.0/16"),
     "transit switch network": IPv4Network("100.88.0.0/16"),
 }
+# A certificate's subject has room for 64 characters (X.520), and the authorities are called after the cluster:
+# "OVN CA of NAME", with Kubernetes "front proxy CA of NAME".
+LONGEST_OVERLAY_NAME = 54
+LONGEST_CLUSTER_NAME = 46
 GENEVE_PORT = 6081  # UDP; IANA's, RFC 8926
 SSH_PORT: Mapping[int, str] = {22: "port of SSH"}
 FIXED_PORTS: Mapping[int, str] = {
@@ -36,7 +40,7 @@ NETWORKS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Networks:
-    """The cluster's networks by key, as far as they could be read; `finding` places what is wrong with them."""
+    """The cluster's name and networks, as far as they could be read; `finding` places what is wrong with them."""
 
     finding: Callable[[Sequence[str], str, str], Finding]
     networks: Mapping[str, IPv4Network]
@@ -45,16 +49,26 @@ class Networks:
     ports: Mapping[str, int] = field(default_factory=dict)
     kubernetes: bool = True
     hybrid_prefix: int | None = None
+    name: str = ""
 
 
 def check_cluster(cluster: Networks, hosts: int, windows: int = 0) -> Iterator[Finding]:
     """Yield everything that is wrong between the cluster's keys; `hosts` is how many there are, `windows` of them."""
+    yield from check_cluster_name(cluster)
     yield from check_networks(cluster)
     yield from check_ovnkube_networks(cluster)
     yield from check_node_subnets(cluster, hosts)
     yield from check_hybrid(cluster, windows)
     yield from check_dns(cluster)
     yield from check_ports(cluster)
+
+
+def check_cluster_name(cluster: Networks) -> Iterator[Finding]:
+    """The name fits into the names of the cluster's certificate authorities."""
+    longest = LONGEST_CLUSTER_NAME if cluster.kubernetes else LONGEST_OVERLAY_NAME
+    if len(cluster.name) > longest:
+        problem = f"{cluster.name} has {len(cluster.name)} characters, and certificates have room for {longest}"
+        yield cluster.finding(("name",), problem, "choose a shorter name")
 
 
 def check_networks(cluster: Networks) -> Iterator[Finding]:

@@ -167,6 +167,7 @@ def _cluster(defaults: Layer, folder: Path) -> Networks:
         ports={key: value for key, value in sound.items() if key.endswith("_port")},
         kubernetes=sound.get("kubernetes", True),
         hybrid_prefix=sound.get("hybrid_prefix"),
+        name=sound.get("name", ""),
     )
 
 

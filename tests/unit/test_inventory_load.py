@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from plugins.errors import InventoryError
 from plugins.inventory import cluster_settings, host_settings
+from plugins.inventory.check import LONGEST_NODE_NAME
 from plugins.inventory.model import HostSettings, Role
+from plugins.inventory.networks import LONGEST_CLUSTER_NAME, LONGEST_OVERLAY_NAME
 from plugins.inventory.validated import ValidatedInventory
+from plugins.pki.profiles import Names, authority_name, identity
+from plugins.pki.table import AUTHORITIES, LEAVES
 
 CLUSTER = {
     "name": "demo",
@@ -225,6 +229,7 @@ def test_one_wrong_key_beside_data_is_one_finding(tmp_path, entry, said):
         ("-linux", ["linux"], "the name is not an RFC 1123 name"),
         ("a" * 64, ["linux"], "the name is not an RFC 1123 name"),
         ("linux.example.org", ["linux"], "the name is not an RFC 1123 name"),
+        ("a" * 53, ["linux"], "the name has 53 characters, and a node's certificate has room for 52"),
         ("sig-windows-worker", ["windows"], "the name has 18 characters, and Windows takes at most 15"),
         ("12345", ["windows"], "Windows takes no name of digits alone"),
     ],
@@ -245,6 +250,8 @@ def test_a_name_that_yaml_takes_for_a_number_is_named(tmp_path):
     ("cluster", "said"),
     [
         ({"name": "Demo"}, 'name: "Demo" is no RFC 1123 name'),
+        ({"name": "a" * 47}, f"name: {'a' * 47} has 47 characters, and certificates have room for 46"),
+        ({"name": "a" * 55, "kubernetes": False}, f"name: {'a' * 55} has 55 characters, and certificates have room"),
         ({"podnetwork": "x"}, 'podnetwork: unknown key; did you mean "pod_network"?'),
         ({"pod_network": "10.244.0.0"}, 'pod_network: "10.244.0.0" is not written as a network; 10.244.0.0/32 is'),
         (
@@ -305,6 +312,21 @@ def test_one_wrong_key_of_the_cluster_is_named(tmp_path, cluster, said):
     found = findings(write(tmp_path, cluster=cluster))
     assert found[-1].startswith(f"defaults.yaml: defaults: data.cluster.{said}")
     assert len(found) == 1 or "host_network" in cluster
+
+
+@pytest.mark.parametrize("kubernetes", [True, False])
+def test_the_longest_names_are_those_that_certificates_have_room_for(tmp_path, kubernetes):
+    """What loads is issued, too: names of that length fill the subjects up to the last character."""
+    cluster = "c" * (LONGEST_CLUSTER_NAME if kubernetes else LONGEST_OVERLAY_NAME)
+    host = "h" * (LONGEST_NODE_NAME if kubernetes else 63)
+    more = {host: {"hostname": "10.142.0.9", "groups": ["linux"]}}
+    assert findings(write(tmp_path, more, cluster={"name": cluster, "kubernetes": kubernetes})) == []
+    rows = [each for each in AUTHORITIES if kubernetes or each.name == "ovn"]
+    names = Names(cluster, host, "cluster.local", (IPv4Address("10.142.0.9"),))
+    leaves = [each for each in LEAVES if Role.LINUX in each.roles and (kubernetes or each.name == "ovn")]
+    subjects = [identity(each, names).common_name for each in leaves]
+    assert max(len(authority_name(each, cluster)) for each in rows) == 64
+    assert max(map(len, subjects)) == (64 if kubernetes else 63)
 
 
 def test_a_missing_key_of_the_cluster_says_what_it_is(tmp_path):
