@@ -36,7 +36,12 @@ def common(
             "--filter", metavar="EXPR", help="Only hosts that fit: 'role=linux,name=rack1-*', 'label.site!=a'."
         ),
     ] = "",
-    only: Annotated[list[str] | None, typer.Option(metavar="STAGE", help="Only this stage; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STAGE", help="Only this stage; may be repeated. An unknown one, as --only '?', lists them all."
+        ),
+    ] = None,
     start: Annotated[str, typer.Option("--from", metavar="STAGE", help="This stage and those after it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, show what would change, write nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Hosts worked on at the same time.")] = None,

@@ -71,6 +71,18 @@ def _check_known(names: Sequence[str], known: Sequence[str], what: str) -> None:
         raise SelectionError("\n".join(dict.fromkeys(unknown)))
 
 
+def _check_key(key: str, labels: Sequence[str]) -> None:
+    known = [*_KEYS, *labels]
+    if key in known:
+        return
+    everything = _either(key, known, "key")
+    if _LABEL + key in labels:
+        everything = f"did you mean {quoted(_LABEL + key)}? known keys: {listed(known)}"
+    elif not labels:
+        everything += f", and {_LABEL}KEY where hosts have labels (data.labels)"
+    raise SelectionError(f"there is no key {quoted(key)}; {everything}")
+
+
 def _either(word: str, known: Sequence[str], what: str) -> str:
     """Give the likeliest name, and all of them."""
     everything = f"known {what}s: {listed(known)}"
@@ -82,7 +94,7 @@ def _terms(expression: str, hosts: Mapping[str, HostSettings]) -> list[_Term]:
     terms = [_term(part, expression) for part in expression.split(",")] if expression.strip() else []
     labels = sorted({_LABEL + label for host in hosts.values() for label in host.labels})
     for term in terms:
-        _check_known([term.key], [*_KEYS, *labels], "key")
+        _check_key(term.key, labels)
         if not any(c in term.pattern for c in "*?["):
             values = {"name": list(hosts), "role": [role.value for role in Role]}.get(term.key)
             _check_known([term.pattern], values if values is not None else [term.pattern], term.key)

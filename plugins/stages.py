@@ -83,7 +83,8 @@ class Runbook:
             if wanted in {stage.name, stage.task.__name__.replace("_", "-")}:
                 return stage
         known = [stage.name for stage in self.stages]
-        raise SelectionError(f"no stage {quoted(name)} in {self.name}: {suggestion(wanted, known, 'the stages are')}")
+        todo = suggestion(wanted, known, "the stages are", len(known))  # --help relies on that
+        raise SelectionError(f"no stage {quoted(name)} in {self.name}: {todo}")
 
     def __post_init__(self) -> None:
         """Refuse a list that does not read from top to bottom."""

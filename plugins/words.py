@@ -30,7 +30,7 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     return (", ".join(names[:most]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def suggestion(word: str, known: Sequence[str], what: str) -> str:
-    """Say what to write instead of the unknown `word`; `what` names the known ones in the plural."""
+def suggestion(word: str, known: Sequence[str], what: str, most: int = 20) -> str:
+    """Say what to write instead of the unknown `word`; `what` names the known ones in the plural, `most` of them."""
     meant = nearest(word, known)
-    return f"did you mean {quoted(meant)}?" if meant else f"{what}: {listed(known)}"
+    return f"did you mean {quoted(meant)}?" if meant else f"{what}: {listed(known, most)}"

@@ -153,7 +153,12 @@ TRAFFIC = Runbook(
     ),
 )
 
-EXAMPLES = """Examples:
+NAMES = ", ".join(stage.name for stage in RUNBOOK.stages)
+MORE = ", ".join(stage.name for stage in TRAFFIC.stages[len(RUNBOOK.stages) :])
+EXAMPLES = f"""The stages: {NAMES}
+With --traffic also: {MORE}
+
+Examples:
   python -m runbooks.verify
   python -m runbooks.verify --traffic
   python -m runbooks.verify --report health.json

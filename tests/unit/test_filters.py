@@ -78,6 +78,12 @@ def test_selection(hosts, roles, expression, chosen):
             "rol=linux",
             'there is no key "rol"; did you mean "role"? known keys: name, role, address, label.rack',
         ),
+        (
+            [],
+            [],
+            "rack=1",
+            'there is no key "rack"; did you mean "label.rack"? known keys: name, role, address, label.rack',
+        ),
         ([], [], "label.rak=1", 'there is no key "label.rak"; did you mean "label.rack"?'),
         ([], [], "role=linus", 'there is no role "linus"; did you mean "linux"?'),
         ([], [], "name=linx-1", 'there is no name "linx-1"; did you mean "linux-1"?'),
@@ -96,6 +102,16 @@ def test_what_names_nothing_is_an_error_with_the_known_names(hosts, roles, expre
     first, _, rest = said.partition(".*\n")
     assert first in str(caught.value)
     assert rest in str(caught.value)
+
+
+def test_keys_that_labels_would_have_are_told_of_where_there_are_none():
+    """Whoever has not labelled a host yet learns that it can be done."""
+    unlabelled = Inventory(Hosts({"linux-1": host("linux-1", "linux", 1)}))
+    with pytest.raises(SelectionError) as caught:
+        select(unlabelled, expression="rack=1")
+    assert str(caught.value) == (
+        'there is no key "rack"; known keys: name, role, address, and label.KEY where hosts have labels (data.labels)'
+    )
 
 
 def test_an_empty_choice_says_what_was_asked_and_what_there_is():

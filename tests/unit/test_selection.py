@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from plugins.context import RebootPolicy
+from plugins.errors import SelectionError
 from plugins.graph import Pair
 from plugins.selection import Options, first_command, rerun_command
 from plugins.stages import Runbook
@@ -47,3 +49,20 @@ def test_what_is_needed_first_is_done_for_real() -> None:
     """A dry run of it would leave its need as unmet as before."""
     options = Options(dry_run=True, reboot=RebootPolicy.NEVER)
     assert first_command(bootstrap.RUNBOOK, PAIR, options) == f"{PLAIN} --reboot never"
+
+
+@pytest.mark.parametrize("runbook", [bootstrap.RUNBOOK, verify.TRAFFIC])
+def test_an_unknown_stage_lists_all_of_them(runbook: Runbook) -> None:
+    """None is left out, however many there are: the help of bootstrap relies on it."""
+    with pytest.raises(SelectionError) as caught:
+        runbook.stage("?")
+    names = ", ".join(stage.name for stage in runbook.stages)
+    assert str(caught.value) == f'no stage "?" in {runbook.name}: the stages are: {names}'
+
+
+def test_help_tells_the_stages() -> None:
+    """Those of verify, with and without --traffic; how to see those of the bootstrap."""
+    epilog = get_command(verify.app).epilog or ""
+    assert not [stage.name for stage in verify.TRAFFIC.stages if not re.search(rf"[ \n]{stage.name}[,\n]", epilog)]
+    (only,) = [option for option in get_command(bootstrap.app).params if "--only" in option.opts]
+    assert "lists them all" in str(getattr(only, "help", ""))
