@@ -21,8 +21,9 @@ def critical_path(stages: Sequence[Stage], hosts: Mapping[str, HostResult]) -> t
             if stage.name not in seconds:
                 continue
             here = (stage.name, host)
+            needs = [need for need in stage.needs if hosts[host].role in need.roles]
             earlier = max(
-                (found for need in stage.needs for found in _ends(need, host, master, slowest) if found in best),
+                (found for need in needs for found in _ends(need, host, master, slowest) if found in best),
                 key=lambda found: best[found],
                 default=None,
             )

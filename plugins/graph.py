@@ -64,7 +64,7 @@ class Graph:
                 if pair.stage == barrier:
                     self._edge(pair, Pair(barrier, _BARRIER))
         for pair in self.pairs:
-            for need in self._stages[pair.stage].needs:
+            for need in self._needs(pair):
                 for before in self._inside(need, pair):
                     self._edge(before, pair)
         for pair in self.pairs:
@@ -84,8 +84,11 @@ class Graph:
 
     def outside(self, pair: Pair) -> list[Pair]:
         """Give the needs of `pair` that this run does not do itself: they are to be looked at."""
-        needs = [need for need in self._stages[pair.stage].needs if need.scope is not Scope.ALL]
+        needs = [need for need in self._needs(pair) if need.scope is not Scope.ALL]
         return [found for need in needs for found in self._named(need, pair) if found not in self._place]
+
+    def _needs(self, pair: Pair) -> list[Need]:
+        return [need for need in self._stages[pair.stage].needs if self._hosts[pair.host] in need.roles]
 
     def _named(self, need: Need, pair: Pair) -> list[Pair]:
         host = pair.host if need.scope is Scope.HOST else self._master
@@ -135,7 +138,8 @@ class Graph:
         stage = self._stages[after.stage]
         if after.host == _BARRIER or stage.always:
             return None
-        return next((need for need in stage.needs if need.scope is not Scope.ALL and need.stage == before.stage), None)
+        needs = (need for need in self._needs(after) if need.stage == before.stage)
+        return next((need for need in needs if need.scope is not Scope.ALL), None)
 
     @property
     def finished(self) -> bool:

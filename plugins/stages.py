@@ -26,11 +26,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """`stage` must have gone well first, on the hosts of `scope`; `reason` says why, for the reader and the tests."""
+    """`stage` must have gone well first, on the hosts of `scope`; `reason` says why, for the reader and the tests.
+
+    `roles` are those of the hosts that need it; all, unless told.
+    """
 
     stage: str
     scope: Scope
     reason: str
+    roles: Sequence[Role] = tuple(Role)
 
 
 def lacks_nothing(context: RunContext, hosts: Collection[HostSettings]) -> None:

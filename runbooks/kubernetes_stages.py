@@ -70,7 +70,7 @@ KUBERNETES = (
         kubernetes=True,
         needs=(
             Need("install", HOST, "containerd comes with the packages"),
-            Need("artifacts", HOST, "on Windows containerd is downloaded"),
+            Need("artifacts", HOST, "on Windows containerd is downloaded", roles=(Role.WINDOWS,)),
         ),
     ),
     Stage(

@@ -238,6 +238,14 @@ def test_a_worker_that_comes_later_is_labelled(simulated: Simulate, tmp_path: Pa
     assert "node-role.kubernetes.io/worker" in objects(hosts)["Node /linux-2"]["metadata"]["labels"]
 
 
+def test_a_linux_host_without_its_downloads_gets_its_runtime(simulated: Simulate, tmp_path: Path) -> None:
+    """containerd comes with the packages there; what the downloads are for is skipped."""
+    hosts = simulated(count=2, faults=("linux-1:artifacts:fail",))
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=1)
+    found = stages(said, "linux-1")
+    assert (found["runtime"], found["kubelet"]) == ("changed", "skipped")
+
+
 def test_nodes_come_back_after_a_reboot(simulated: Simulate, tmp_path: Path) -> None:
     """Every host goes down and boots; nobody lays a hand on it, and the cluster is as before."""
     hosts = simulated(count=2)

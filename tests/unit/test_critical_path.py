@@ -72,6 +72,14 @@ def test_a_part_of_a_runbook_has_a_chain_of_what_ran():
     assert critical_path(STAGES, {}) == ()
 
 
+def test_a_need_of_other_roles_is_no_link():
+    """A host waits for nothing that only hosts of another role need."""
+    needs = (Need("look", Scope.HOST, "the master is looked at", roles=(Role.MASTER,)),)
+    hosts = run(m={"look": 1, "go": 2}, w={"look": 5, "go": 2})
+    stages = (STAGES[0], Stage("go", nothing, needs=needs))
+    assert critical_path(stages, hosts) == (Link("look", "w", 5),)
+
+
 @given(st.lists(st.floats(0, 100), min_size=9, max_size=9))
 def test_no_chain_is_longer_than_all_its_stages_and_none_shorter_than_the_longest(seconds: list[float]):
     """It has each stage once, in order, and no single stage took longer."""

@@ -106,6 +106,19 @@ def test_needs_outside_the_selection_are_named() -> None:
     assert g.outside(Pair("join", "a")) == [Pair("install", "a"), Pair("central", "m")]
 
 
+def test_a_need_of_some_roles_holds_up_nobody_else() -> None:
+    """Where a host's role does not need it, it is neither waited for nor looked at, and blocks nothing."""
+    needs = (Need("install", Scope.HOST, "packages", roles=(Role.MASTER,)),)
+    stages = (Stage("install", noop), Stage("run", noop, needs=needs))
+    g = graph({"m": Role.MASTER, "a": Role.LINUX}, stages)
+    g.take()
+    blocked = [g.settle(Pair("install", host), FAILED) for host in "ma"]
+    assert [each.pair for some in blocked for each in some] == [Pair("run", "m")]
+    assert g.take() == [Pair("run", "a")]
+    alone = Graph(stages, HOSTS, {Pair("run", "m"), Pair("run", "a")})
+    assert [alone.outside(Pair("run", host)) for host in "ma"] == [[Pair("install", "m")], []]
+
+
 def test_a_runbook_reads_from_top_to_bottom() -> None:
     """A need on a later stage is refused when the runbook is made."""
     with pytest.raises(ValueError, match="does not come before"):
