@@ -36,6 +36,8 @@ def distribute_certificates(task: Task) -> StepsResult:
     store, names, now = store_of(context), names_of(task), datetime.now(UTC)
     issue = store.plan_leaf if task.is_dry_run() else store.ensure_leaf
     rows = rows_of(context, role)
+    if not rows:
+        return StepsResult(task.host, ())  # a Windows host where the cluster is an overlay alone
     try:
         found = [(row, issue(row.name, names, now)) for row in rows]
         keys = _keys(task) if context.cluster.kubernetes and role is Role.MASTER else {}

@@ -238,8 +238,18 @@ def test_a_worker_that_comes_later_is_labelled(simulated: Simulate, tmp_path: Pa
     assert "node-role.kubernetes.io/worker" in objects(hosts)["Node /linux-2"]["metadata"]["labels"]
 
 
+def test_the_overlay_alone_asks_nothing_of_a_windows_host(simulated: Simulate, tmp_path: Path) -> None:
+    """Its preflight is made; it gets no certificate, as there is none for it, and verify leaves it out."""
+    hosts = simulated(count=2, windows=1)
+    hosts.set_cluster(kubernetes=False)
+    for words in ((BOOTSTRAP, "--dry-run"), (BOOTSTRAP,), (VERIFY,)):
+        said, text = report(hosts, tmp_path, *words)
+        assert said["hosts"]["windows-1"]["status"] in {"ok", "skipped"}, text
+    assert not [path for path in hosts.state("windows-1")["files"]["entries"] if path.endswith(".pem")]
+
+
 def test_a_linux_host_without_its_downloads_gets_its_runtime(simulated: Simulate, tmp_path: Path) -> None:
-    """containerd comes with the packages there; what the downloads are for is skipped."""
+    """There containerd comes with the packages; what the downloads are for is skipped."""
     hosts = simulated(count=2, faults=("linux-1:artifacts:fail",))
     said, _ = report(hosts, tmp_path, BOOTSTRAP, expect=1)
     found = stages(said, "linux-1")
