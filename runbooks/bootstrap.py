@@ -77,6 +77,7 @@ RUNBOOK = Runbook(
             roles=tuple(Role),
             needs=(
                 Need("authority", MASTER, "certificates are signed by the cluster's authority"),
+                Need("preflight", HOST, "no key goes to a host that is unfit", roles=(Role.WINDOWS,)),
                 Need("install", HOST, "the packages make the folder that the keys go to"),
             ),
         ),

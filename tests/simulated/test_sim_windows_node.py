@@ -142,6 +142,15 @@ def test_the_first_network_may_take_the_connection_down(simulated: Simulate, tmp
     assert steps["service hybrid-overlay-node defined"] == "changed"
 
 
+@pytest.mark.parametrize("fault", ["clock-skew:seconds=400", "closed"])
+def test_a_host_that_is_unfit_or_not_reached_gets_no_key(simulated: Simulate, tmp_path: Path, fault: str) -> None:
+    """What was found in its preflight is told once, and nothing is tried on it after that."""
+    hosts = simulated(count=1, windows=1, faults=(f"windows-1:{fault}",))
+    found, _ = bootstrap(hosts, tmp_path, *MIRROR, expect=1)
+    assert set(list(stages(found["windows-1"]).values())[1:]) == {"skipped"}
+    assert not [path for path in hosts.state("windows-1")["files"]["entries"] if path.endswith(".pem")]
+
+
 def test_an_overlay_that_never_comes_fails_with_its_reason(simulated: Simulate, tmp_path: Path) -> None:
     """And no CNI configuration is written that would make the node look ready."""
     hosts = simulated(count=1, windows=1, faults=("windows-1:hybrid-overlay/overlay_network:fail:output=no subnet",))
