@@ -232,7 +232,7 @@ def _close_all(nornir: Nornir) -> None:
 
 def _windows(plan: RunPlan) -> dict[str, StageResult]:
     """Give the results of Windows hosts, where no stage is for them."""
-    skipped = StageResult(plan.stages[0], StageStatus.SKIPPED, message="no stage is for Windows hosts")
+    skipped = StageResult(plan.stages[0], StageStatus.SKIPPED, message="no stage of this run is for Windows hosts")
     return {name: skipped for name, role in plan.hosts.items() if role == Role.WINDOWS.value and name not in plan.work}
 
 

@@ -16,6 +16,7 @@ from plugins.inventory.model import ClusterSettings, Role
 from plugins.results import RunPlan
 from plugins.settings import ROOT
 from plugins.stages import Runbook
+from plugins.words import listed
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ def pairs_of(runbook: Runbook, nornir: Nornir, hosts: tuple[str, ...], options: 
         for host in nornir.inventory.hosts
         if host in places.get(stage.name, ()) and roles[host] in stage.roles
     ]
-    if not pairs and not all(roles[host] is Role.WINDOWS for host in hosts):
-        stages, where = ", ".join(sorted(wanted)), ", ".join(hosts)
-        raise SelectionError(f"nothing to run: {stages} is not for {where}")
+    if not pairs:
+        stages = [name for name in names if name in wanted]
+        verb = "is" if len(stages) == 1 else "are"
+        raise SelectionError(f"nothing to run: {', '.join(stages)} {verb} not for {listed(hosts)}")
     return pairs
 
 

@@ -151,6 +151,26 @@ def test_a_host_that_is_unfit_or_not_reached_gets_no_key(simulated: Simulate, tm
     assert not [path for path in hosts.state("windows-1")["files"]["entries"] if path.endswith(".pem")]
 
 
+@pytest.mark.parametrize(
+    ("words", "stage"),
+    [
+        (("runbooks.task", "bridge", "--host", "windows-1"), "bridge is"),
+        (("runbooks.bootstrap", "--role", "windows", "--only", "install"), "install is"),
+        (("runbooks.verify", "--host", "windows-1", "--only", "verify", "--only", "inspect"), "inspect, verify are"),
+    ],
+)
+def test_what_is_not_for_windows_hosts_is_not_run_on_them(
+    simulated: Simulate, words: tuple[str, ...], stage: str
+) -> None:
+    """Nothing is to be run, which is no success; beside other hosts, they are skipped and it is said why."""
+    hosts = simulated(count=1, windows=1)
+    done = hosts.command(*words)
+    assert (done.returncode, done.stderr) == (2, f"nothing to run: {stage} not for windows-1\n"), done.stdout
+    done = hosts.command("runbooks.bootstrap", "--only", "install")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no stage of this run is for Windows hosts: windows-1 (all stages)" in done.stdout
+
+
 def test_an_overlay_that_never_comes_fails_with_its_reason(simulated: Simulate, tmp_path: Path) -> None:
     """And no CNI configuration is written that would make the node look ready."""
     hosts = simulated(count=1, windows=1, faults=("windows-1:hybrid-overlay/overlay_network:fail:output=no subnet",))
