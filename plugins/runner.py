@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from threading import Thread
 
 from nornir.core import Nornir
-from nornir.core.inventory import Host
-from nornir.core.task import Task
 from rich.console import Console
 
 from plugins.attempts import Attempts
@@ -31,8 +29,8 @@ from plugins.locks import MasterLock, local_lock
 from plugins.login_name import owner_name
 from plugins.output.console import make_console, make_processors, show_result
 from plugins.prepare import prepare
-from plugins.processors.base import RunProcessor
 from plugins.processors.report import check_report_path
+from plugins.processors.running import Moment, Running
 from plugins.results import HostResult, RunPlan, RunResult, StageResult, StageStatus
 from plugins.scheduler import Outcome, Scheduler
 from plugins.selection import Options, first_command, pairs_of, plan_of, rerun_command
@@ -99,7 +97,7 @@ def _shown(
         keep_runs=settings.keep_logs,
         report=options.report,
     )
-    running = _Running()
+    running = Running()
     nornir.processors.extend([*watchers, running])
     try:
         for watcher in watchers:
@@ -116,22 +114,6 @@ def _shown(
     return result.exit_code
 
 
-class _Running(RunProcessor):
-    """Remembers what runs where, to say so when the run is interrupted."""
-
-    def __init__(self) -> None:
-        self.steps: dict[str, tuple[str, str]] = {}
-
-    def task_instance_started(self, task: Task, host: Host) -> None:
-        self.steps[host.name] = (task.name, "connect")
-
-    def step_started(self, task: Task, host: Host, name: str) -> None:
-        self.steps[host.name] = (task.name, name)
-
-    def stage_settled(self, host: str, result: StageResult) -> None:  # noqa: ARG002
-        self.steps.pop(host, None)
-
-
 def _execute(
     runbook: Runbook,
     nornir: Nornir,
@@ -139,7 +121,7 @@ def _execute(
     plan: RunPlan,
     pairs: list[Pair],
     options: Options,
-    running: _Running,
+    running: Running,
     console: Console,
 ) -> RunResult:
     started = datetime.now(UTC)
@@ -172,7 +154,7 @@ def _execute(
         code = INTERRUPTED
         context.stop.set()
     finally:
-        steps = dict(running.steps)
+        moments = dict(running.hosts)
         if lock is not None:
             lock.release()
             if lock.taken:
@@ -185,7 +167,7 @@ def _execute(
         # Whoever ran the tasks may be gone, too.
         _tidy_up(runbook, graph, scheduler, Threads(attempts, nornir, context, context.settings.workers), console)
         _close_all(nornir)
-    result = _result(runbook, plan, scheduler.outcome, started, steps if code else {})
+    result = _result(runbook, plan, scheduler.outcome, started, moments if code else {})
     result.exit_code = code or int(any(host.status.bad for host in result.hosts.values()))
     return result
 
@@ -237,7 +219,7 @@ def _windows(plan: RunPlan) -> dict[str, StageResult]:
 
 
 def _result(
-    runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, tuple[str, str]]
+    runbook: Runbook, plan: RunPlan, outcome: Outcome, started: datetime, running: dict[str, Moment]
 ) -> RunResult:
     hosts = {name: HostResult(name, role) for name, role in plan.hosts.items()}
     for stage in runbook.stages:
@@ -245,15 +227,12 @@ def _result(
             if (found := outcome.stages.get(Pair(stage.name, name))) is not None:
                 host.stages.append(found)
                 host.seconds += found.seconds
-    for name, (stage_name, step) in running.items():
-        if name not in hosts:  # one that was only looked at
-            continue
-        # A Windows host ends what runs in a shell when the shell is closed.
-        windows = hosts[name].role == Role.WINDOWS.value
-        fate = "is ended with its connection" if windows else "goes on to its end on the host"
-        message = f"interrupted while {step} was running; the script {fate}"
-        hosts[name].stages.append(StageResult(stage_name, StageStatus.SKIPPED, message=message))
+    words: dict[str, str] = {}
+    for name, moment in running.items():
+        told = moment.words(windows=plan.hosts.get(name) == Role.WINDOWS.value)
+        words[name] = f"{moment.stage}: {told}"
+        if name in hosts:  # else one that was only looked at, a master
+            hosts[name].stages.append(StageResult(moment.stage, StageStatus.SKIPPED, message=f"interrupted: {told}"))
     for name, skipped in _windows(plan).items():
         hosts[name].stages.append(skipped)
-    words = {name: ": ".join(where) for name, where in running.items()}
     return RunResult(plan, started, datetime.now(UTC), 0, hosts, words, critical_path(runbook.stages, hosts))

@@ -139,9 +139,15 @@ def _carry(task: Task, script: str, marker: str, limit: float, data: Sequence[Pa
                 listener.output_line(task, task.host, event.text)
 
     shell = shell_of(task)
+    for listener in listeners:
+        listener.script_started(task, task.host)
     if data:
-        return transcript, shell.feed(script.encode(), _pieces(data), deadline=limit, on_line=on_line)
-    return transcript, shell.run(script.encode(), deadline=limit, on_line=on_line)
+        done = shell.feed(script.encode(), _pieces(data), deadline=limit, on_line=on_line)
+    else:
+        done = shell.run(script.encode(), deadline=limit, on_line=on_line)
+    for listener in listeners if done.exit_status is not None else ():
+        listener.script_ended(task, task.host)
+    return transcript, done
 
 
 def _pieces(files: Sequence[Path]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from nornir.core import Nornir
 from nornir.core.task import Task
 
-from plugins.attempts import Attempt
+from plugins.attempts import Attempt, listeners
 from plugins.context import RunContext
 from plugins.executors.ticket import remove_ticket, write_gathered
 from plugins.executors.worker import Record, retold
@@ -62,7 +62,10 @@ class Remote:
     def submit(self, pair: Pair) -> Future[Attempt]:
         """See Executor."""
         attempt: Future[Attempt] = Future()
-        self._nornir.processors.task_instance_started(self._task(pair), self._nornir.inventory.hosts[pair.host])
+        task, host = self._task(pair), self._nornir.inventory.hosts[pair.host]
+        self._nornir.processors.task_instance_started(task, host)
+        for listener in listeners(self._nornir.processors):
+            listener.script_started(task, host)
         self._send(pair, attempt, 1)
         return attempt
 

@@ -102,7 +102,4 @@ def interrupted(result: RunResult) -> Iterator[RenderableType]:
     yield from (Indented(f"{host}: {one_line(what)}") for host, what in running[:_RUNNING])
     if len(running) > _RUNNING:
         yield Indented(f"{MORE} and on {plural(len(running) - _RUNNING, 'more host')}")
-    yield Indented(
-        "These scripts go on to their end on the hosts. Running again is safe: a new script waits for the old one, "
-        "and does only what is missing."
-    )
+    yield Indented("Running again is safe: a new script waits for one that still runs, and does only what is missing.")

@@ -24,6 +24,12 @@ class RunProcessor:
     def stage_settled(self, host: str, result: StageResult) -> None:
         """Hear that one stage of one host has its final result, skipped ones included."""
 
+    def script_started(self, task: Task, host: Host) -> None:
+        """Hear that a script is sent to the host, or with workers elsewhere that one may be from now on."""
+
+    def script_ended(self, task: Task, host: Host) -> None:
+        """Hear that the script is over; not where the connection is lost before."""
+
     def step_started(self, task: Task, host: Host, name: str) -> None:
         """Hear that a step has begun on the host."""
 

@@ -19,6 +19,7 @@ from waiting import eventually
 from plugins.settings import ROOT
 from plugins.simulate.state import lasting
 
+FEATURES_AND_INSTALL = ("--only", "preflight", "--only", "network-checks", "--only", "features", "--only", "install")
 BOOTSTRAP, VERIFY, TASK = "runbooks.bootstrap", "runbooks.verify", "runbooks.task"
 
 
@@ -289,6 +290,29 @@ def test_an_interruption_ends_within_seconds_and_says_where(simulated: Simulate,
         assert running.wait(timeout=20) == 130
     assert time.monotonic() - began < 15
     assert "linux-1: install: " in _said(hosts).read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("linux-1:silent", "linux-1: preflight: connect; no script was sent"),
+        ("linux-1:install/start:hang", "linux-1: install: before its first step; if the script has come to the host"),
+        ("windows-1:slow-reboot:seconds=60", "windows-1: features: reboot; no script was running"),
+    ],
+)
+def test_an_interruption_tells_of_a_script_only_where_there_is_one(simulated: Simulate, fault: str, told: str) -> None:
+    """Not of a host that was never logged in to, nor of one that reboots; and no sentence of it denies another."""
+    hosts = simulated(count=2, windows=1, faults=(fault,))
+    with _started(hosts, BOOTSTRAP, "--mirror", "http://mirror.simulated", *FEATURES_AND_INSTALL) as running:
+        _await_line(hosts, "master-1", "install", "changed")
+        if "windows" in fault:
+            _await_log("windows-1", "changed reboot (")
+        time.sleep(1)  # until all others wait, too
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) == 130
+    text = _said(hosts).read_text().partition("Interrupted while running")[2]
+    assert told in text
+    assert "to its end" not in text.replace("if the script has come to the host whole, it goes on to its end there", "")
 
 
 def test_an_interrupted_traffic_probe_leaves_nothing(simulated: Simulate, tmp_path: Path) -> None:
