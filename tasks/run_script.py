@@ -168,9 +168,7 @@ def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) 
     if transcript.failed:
         return None
     if done.exit_status is None:
-        # A Windows host ends what runs in a shell when the shell is closed.
-        goes_on = "the script goes on to its end on the host; " if language_of(task.host) is BASH else ""
-        return failed(f"{done.lost}; {goes_on}running again is safe")
+        return failed(f"{done.lost}; {_fate(task, done)}running again is safe")
     if transcript.garbled:
         return failed(f"a step line cannot be read: {transcript.garbled[:200]}")
     if transcript.ended and done.exit_status == 0:
@@ -180,6 +178,14 @@ def _problem(task: Task, transcript: Transcript, done: Completed, limit: float) 
     if not transcript.steps and not transcript.running:
         return failed(_not_started(task, done))
     return failed(f"the script ended here with exit status {done.exit_status} and without its end line")
+
+
+def _fate(task: Task, done: Completed) -> str:
+    """Say what becomes of a script whose connection is lost."""
+    if done.unsent:
+        return "nothing ran; "
+    # A Windows host ends what runs in a shell when the shell is closed.
+    return "the script goes on to its end on the host; " if language_of(task.host) is BASH else ""
 
 
 def _not_started(task: Task, done: Completed) -> str:

@@ -12,12 +12,14 @@ class Completed:
     """How a script ended, as the transport saw it.
 
     `exit_status` is the remote one, or None when the connection ended before it came; `lost` then says how.
-    `stderr` holds the last bytes of standard error.
+    `stderr` holds the last bytes of standard error. `unsent` says that the host cannot have the whole script, and runs
+    nothing of it.
     """
 
     exit_status: int | None
     stderr: bytes = b""
     lost: str = ""
+    unsent: bool = False
 
 
 class Shell(Protocol):

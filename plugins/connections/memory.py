@@ -133,7 +133,7 @@ class MemoryShell:
     ) -> Completed:
         """Run `script` with `data` as its input (see Shell)."""
         if self._lost:
-            return Completed(None, lost=self._lost)
+            return Completed(None, lost=self._lost, unsent=True)
         wire = self._wire()
         drive = self._hosts.play(self._host, script, deadline, wire)
         for piece in data:

@@ -10,6 +10,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import paramiko
 
@@ -80,11 +81,13 @@ class SshShell:
             channel, lost = self._start(script, int(deadline), whole=data is None)
         except _LOST as error:
             lost = f"the connection was lost before the script was sent ({words(error)})"
-            return Completed(None, lost=lost)
+            return Completed(None, lost=lost, unsent=True)
         with channel:
+            unsent = bool(lost)
             if data is not None and not lost:
                 lost = _send(channel, data)
-            return self._read(channel, time.monotonic() + deadline + GRACE, on_line, lost)
+            done = self._read(channel, time.monotonic() + deadline + GRACE, on_line, lost)
+            return replace(done, unsent=unsent)
 
     def hold(self, script: bytes, *, on_line: Callable[[bytes], None]) -> SshHolder:
         """Start a script that reads beats from its input for as long as it is held (see Shell)."""
@@ -110,10 +113,11 @@ class SshShell:
         channel.exec_command(f"exec {escalate}{bounded}")
         try:
             channel.sendall(self._password() + f"#go-{token}\n".encode() + script)
-            if whole:
-                channel.shutdown_write()
         except _LOST as error:
             return channel, f"the connection was lost while the script was sent ({words(error)})"
+        if whole:
+            with contextlib.suppress(*_LOST):  # all of it may be there, and its end is the connection's
+                channel.shutdown_write()
         return channel, ""
 
     def _open(self) -> paramiko.Channel:

@@ -103,6 +103,7 @@ def test_a_failing_master_stops_what_needs_it_and_nothing_else(simulated: Simula
         ("linux-1:require-tty", "failed", "sudo"),
         ("linux-1:join:cut", "failed", "the script goes on to its end on the host; running again is safe"),
         ("linux-1:join:cut:at=middle", "failed", "running again is safe"),
+        ("linux-1:cut-sending", "failed", "was sent (Socket is closed); nothing ran; running again is safe"),
         ("linux-1:certificates:exit:status=3", "failed", "exit status 3 and without its end line"),
         ("linux-1:bridge/start:mute", "failed", "a login profile of"),
         ("linux-1:install:disk-full", "failed", "No space left"),

@@ -81,6 +81,7 @@ def test_a_line_cut_while_sending_runs_nothing(simulated: Simulate) -> None:
     said = hosts.run("linux-1", FILES)
     assert said.completed.exit_status is None
     assert "lost" in said.completed.lost
+    assert said.completed.unsent
     assert lasting(hosts.state("linux-1")) == before
     hosts.hang_up()
     assert hosts.run("linux-1", FILES).statuses == ["changed"] * 4
