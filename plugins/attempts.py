@@ -80,18 +80,21 @@ class Attempts:
         # A look that could not be made, as at a host that is down, tells nothing of what is done there.
         blind = [pair for pair, look in unmet.items() if isinstance(look[0].exception, HostError | UsageError)]
         first = next(iter(blind or unmet))
-        message, todo = f"needs {named} first, which is not in this selection and not done yet", ""
-        if blind:
-            seen = stage_result(first.stage, unmet[first], dry_run=True)
-            looked = f"{first.stage} on {first.host} could not be looked at: {seen.message}"
-            message, todo = f"needs {named} first, which is not in this selection; {looked}", seen.todo
+        message = f"needs {named} first, which is not in this selection and not done yet"
+        todo = f"run `{self._command(first)}` first"
+        if blind:  # that command would end in the same way
+            where, seen = f"{first.stage} on {first.host}", stage_result(first.stage, unmet[first], dry_run=True)
+            away = isinstance(unmet[first][0].exception, UnreachableError)
+            looked = f"{where} {'could not be looked at' if away else 'fails'}: {seen.message}"
+            message = f"needs {named} first, which is not in this selection; {looked}"
+            todo = seen.todo or f"mend what {where} fails at, then run the same command again"
         return replace(
             result,
             status=StageStatus.FAILED,
             steps=(),
             message=message,
             output="",
-            todo=todo or f"run `{self._command(first)}` first",
+            todo=todo,
         )
 
     def _run_task(self, stage: Stage, host: str, *, dry_run: bool) -> MultiResult:

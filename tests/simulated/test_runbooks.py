@@ -212,6 +212,21 @@ def test_a_need_on_a_master_that_is_down_is_not_called_undone(simulated: Simulat
     assert "What to do: is the host up, and its SSH server?" in text
 
 
+def test_a_need_that_fails_is_told_and_its_command_is_not(simulated: Simulate, tmp_path: Path) -> None:
+    """Without the authority of the state folder, running its stage first would end in the same way."""
+    hosts = simulated(count=2)
+    report(hosts, tmp_path, BOOTSTRAP, "--only", "preflight", "--only", "authority", "--only", "install", expect=0)
+    report(hosts, tmp_path, TASK, "certificates", "--host", "master-1", expect=0)
+    (folder,) = hosts.state_folder.rglob("pki/authorities/ovn")
+    (folder / "ca.pem").unlink()
+    said, text = report(hosts, tmp_path, TASK, "certificates", "--host", "linux-1", expect=1)
+    (step,) = said["hosts"]["linux-1"]["stages"][0]["steps"]
+    assert "authority on master-1 fails: ovn authority: " in step["message"]
+    assert "restore the folder from a backup" in step["message"]
+    assert "What to do: mend what authority on master-1 fails at, then run the same command again" in text
+    assert f"python -m {TASK} authority" not in text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
