@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nornir.core.task import Task
 
+from plugins.checks.bare import with_remedy
 from plugins.context import context_of
 from plugins.etcd import etcd_of
 from plugins.inventory import host_settings
@@ -29,7 +30,7 @@ def gather_cluster(task: Task) -> StepsResult:
     """Gather what compare_cluster judges, as facts of the result."""
     context, role = context_of(task), host_settings(task.host).role
     master = role is Role.MASTER
-    return run_script(
+    result = run_script(
         task,
         "linux/gather_cluster.sh.j2",
         config=KUBELET_CONFIG,
@@ -49,6 +50,7 @@ def gather_cluster(task: Task) -> StepsResult:
         api_name=api_name(context.cluster),
         deployment=(SUPERUSER_CONFIG, *DNS) if master else None,
     )
+    return with_remedy(result)
 
 
 _KUBELET: list[tuple[str, str, list[str]]] = [("kubelet", "http://127.0.0.1:10248/healthz", [])]

@@ -6,6 +6,7 @@ import time
 
 from nornir.core.task import Task
 
+from plugins.checks.bare import with_remedy
 from plugins.checks.clock import clock_facts
 from plugins.connections import shell_of
 from plugins.inventory import host_settings
@@ -29,5 +30,6 @@ def gather_overlay(task: Task) -> StepsResult:
         services=services(settings.role),
         master=settings.role is Role.MASTER,
     )
+    with_remedy(result)
     facts = result.facts | clock_facts(asked, time.time(), result.steps)
     return StepsResult(task.host, result.steps, facts, result.todo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nornir.core.task import Task
 
+from plugins.checks.bare import with_remedy
 from plugins.context import context_of
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
@@ -36,7 +37,7 @@ def gather_windows(task: Task) -> StepsResult:
     nodes = node_hosts(task, (Role.WINDOWS,))
     if not nodes:
         return StepsResult(task.host)
-    return run_script(
+    result = run_script(
         task,
         "linux/gather_windows.sh.j2",
         config=SUPERUSER_CONFIG,
@@ -44,3 +45,4 @@ def gather_windows(task: Task) -> StepsResult:
         name=task.host.name,
         kubelets=[kubelet_port(host_settings(task.nornir.inventory.hosts[name])) for name in nodes],
     )
+    return with_remedy(result)

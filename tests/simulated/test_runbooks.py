@@ -56,6 +56,16 @@ def test_bare_hosts_become_an_overlay_once(simulated: Simulate, tmp_path: Path) 
     report(hosts, tmp_path, VERIFY, "--traffic", expect=0)
 
 
+def test_verify_before_the_bootstrap_says_so(simulated: Simulate, tmp_path: Path) -> None:
+    """Every failure has what to do about it: the bootstrap comes first."""
+    hosts = simulated(count=2, windows=1)
+    said, text = report(hosts, tmp_path, VERIFY, expect=1)
+    assert statuses(said) == {"master-1": "failed", "linux-1": "failed", "windows-1": "ok"}
+    blocks = text.partition("\n\nFAILED")[2].split("FAILED")
+    assert len(blocks) == 4, text  # inspect twice, as each names its own program; inspect-node, inspect-windows
+    assert all("What to do: run `python -m runbooks.bootstrap` first" in block for block in blocks), text
+
+
 def test_a_failing_host_stops_nobody_else(simulated: Simulate, tmp_path: Path) -> None:
     """Its table says which host, step and words, and the command that it names completes the work."""
     hosts = simulated(count=3, faults=("linux-2:install:fail:output=mirror is on fire",))
