@@ -30,6 +30,7 @@ WAIT = "wait for "  # what a script's step for another script's end begins with
 BEAT = 5.0  # seconds
 SILENCE = 60  # seconds without a beat after which the master lets go
 ANSWER = 60.0  # seconds to wait for the master's answer
+SETTING_OUT = 10.0  # of them, for the script's way to the master: it must say in time whom it waited for in vain
 GLANCE = 0.1  # seconds between looks whether the lock's script is still there to answer
 
 
@@ -77,7 +78,7 @@ class MasterLock:
         values = {"owner": self._context.owner, "seconds": SILENCE}
         body = render("linux/hold_cluster_lock.sh.j2", self._context.release.name, values)
         owner = f"{self._context.owner}, cluster lock"
-        script = assemble(body, marker=marker, dry_run=False, wait=ANSWER, owner=owner)
+        script = assemble(body, marker=marker, dry_run=False, wait=ANSWER - SETTING_OUT, owner=owner)
         transcript, answered = Transcript(), threading.Event()
 
         def on_line(raw: bytes) -> None:

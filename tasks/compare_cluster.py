@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from nornir.core.task import Task
 
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import judge_all, judged
 from plugins.context import context_of
-from plugins.errors import StepError, UsageError
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
 from plugins.kubernetes import names_of, node_hosts
@@ -23,17 +23,13 @@ def compare_cluster(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
     from plugins.kubeconfig import administrator_ends  # noqa: PLC0415
 
     context, settings = context_of(task), host_settings(task.host)
-    try:
-        ends = administrator_ends(context.state_folder / KUBECONFIG)
-    except UsageError as error:
-        raise StepError(task.host.name, "administrator-certificate", str(error)) from None
     node = Node(
         settings=settings,
         cluster=context.cluster,
         names=names_of(task),
         version=context.release.version("kubelet"),
         workers=len(node_hosts(task, (Role.LINUX,))),
-        administrator=ends,
+        administrator=partial(administrator_ends, context.state_folder / KUBECONFIG),
     )
     checks = judge_all(rules_for(settings.role), HostFacts(gathered[task.host.name].facts), node)
     return judged(task.host, (check.step() for check in checks))

@@ -27,7 +27,6 @@ def compare_windows(task: Task, gathered: Mapping[str, StepsResult]) -> StepsRes
         names=names_of(task),
         version=context.release.version("kubelet.exe"),
         workers=len(node_hosts(task, (Role.LINUX,))),
-        administrator=None,  # judged on the master
         services=windows_services(task),
     )
     said = gathered[master_name(task)].facts

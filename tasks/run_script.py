@@ -64,7 +64,7 @@ def run_script(
         answer = _ANSWERS[asked.asks](task, result)
         result = _merged(task, _answered(task, result, asked), answer)
         if not result.failed:
-            policy = RebootPolicy.NEVER if asked.asks is Asks.REBOOT else values["reboot"]
+            policy = RebootPolicy.NEVER if rebooted else values["reboot"]
             result = _merged(task, result, _send(task, template, deadline, values | {"reboot": policy}, data))
     if (asked := _asked(result)) is not None:
         unanswered = Step(asked.name, Status.FAILED, message="the host asks for it again and again")

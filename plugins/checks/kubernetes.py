@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from json import JSONDecodeError, loads
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from plugins.checks.certificates import judge_pair
 from plugins.checks.facts import HostFacts
 from plugins.checks.model import Rule, Verdict, failed, note, ok
 from plugins.checks.overlay import all_active
+from plugins.errors import UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.kubernetes import DNS, MASTER_TAINT, ROLE_LABELS, api_address, api_name, node_services, placement
 from plugins.pki.issue import RENEW_DAYS
@@ -25,7 +26,7 @@ class Node:
     """What one node is judged against.
 
     `names` fill the table of certificates, `version` is the kubelet's in this release, `workers` is how many hosts
-    take ordinary pods; `administrator` is when the operator's own certificate ends, None where there is none.
+    take ordinary pods; `administrator` tells when the operator's own certificate ends, None where there is none.
     """
 
     settings: HostSettings
@@ -33,7 +34,7 @@ class Node:
     names: Names
     version: str
     workers: int
-    administrator: datetime | None
+    administrator: Callable[[], datetime | None] = field(default=lambda: None, kw_only=True)
 
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -114,9 +115,13 @@ def deployment(facts: HostFacts, node: Node) -> Verdict:
 def administrator(facts: HostFacts, node: Node) -> Verdict:
     """The operator's own way in stays open; no host has that certificate."""
     del facts
-    if node.administrator is None:
+    try:
+        ends = node.administrator()
+    except UsageError as error:
+        return failed(str(error))
+    if ends is None:
         return note("no kubeconfig in the state folder")
-    days = (node.administrator - datetime.now(UTC)).days
+    days = (ends - datetime.now(UTC)).days
     return (ok if days >= RENEW_DAYS else failed)(f"{days} days left")
 
 

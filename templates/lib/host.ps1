@@ -105,7 +105,8 @@ function _take_over_below([string]$path) {
     }
 }
 function _inherit([string]$path) {
-    [void](_run 'icacls.exe' @($path, '/setowner', '*S-1-5-32-544', '/Q'))
+    # icacls cannot give away what shuts administrators out.
+    [void](_run 'takeown.exe' @('/F', $path, '/A'))
     [void](_run 'icacls.exe' @($path, '/reset', '/Q'))
 }
 function _is_link([string]$path) {

@@ -289,6 +289,8 @@ def test_without_kubectl_it_is_said(run: Run) -> None:
 
 
 FRESH_RUN = "mount -t tmpfs none /run && mkdir -p /run/ovn-runbooks && "
+# Not every machine has systemd's folders, and none is to get a file there.
+FRESH_SYSTEMD = "mkdir -p /etc/systemd && mount -t tmpfs none /etc/systemd && mkdir /etc/systemd/{network,system} && "
 
 
 @pytest.mark.parametrize("resolved", [False, True])
@@ -309,7 +311,7 @@ def test_a_network_that_cannot_be_made_to_last_is_not_called_confirmed(run: Run,
     readonly = f"mount --bind -o ro {tmp_path}/network /etc/systemd/network && "
     readonly += "mount -o remount,bind,ro /etc/systemd/network && "
     keep = f"trap 'cp /run/ovn-runbooks/network/state {tmp_path}/state' EXIT; "
-    said = run("network_confirm token\n", prefix=FRESH_RUN + state + readonly + keep)
+    said = run("network_confirm token\n", prefix=FRESH_RUN + FRESH_SYSTEMD + state + readonly + keep)
     assert (said.statuses, said.steps[0].message) == (["failed"], "the network change could not be made to last")
     assert (tmp_path / "state").read_text() == "waiting token\n"
 
@@ -329,7 +331,7 @@ def test_boots_wait_for_the_bridge_where_netplan_waits_for_the_nic(run: Run, tmp
     (tmp_path / "bin/systemctl").write_text("#!/bin/sh\n")
     (tmp_path / "bin/systemctl").chmod(0o755)
     tools = f"mount --bind {tmp_path}/bin /usr/local/sbin && "
-    assert run("network_confirm token\n", prefix=tools + FRESH_RUN + state).statuses == ["changed"]
+    assert run("network_confirm token\n", prefix=tools + FRESH_RUN + FRESH_SYSTEMD + state).statuses == ["changed"]
     waiting = tmp_path / "system/systemd-networkd-wait-online.service.d/90-ovn-runbooks.conf"
     assert waiting.exists() == ("netplan" in source)
     if waiting.exists():

@@ -84,8 +84,8 @@ def test_a_folder_that_was_there_is_taken_over_before_it_counts_as_protected() -
     act = text[text.index("function _directory_act(") :].partition("\n}\n")[0]
     assert act.index("if ($old) { _take_over $path }") < act.index("    _protect $path")
     assert "_protect $path 'S-1-3-4'\n    _take_over_below $path" in text
-    for words in ("'/setowner', '*S-1-5-32-544', '/Q'", "'/reset', '/Q'"):
-        assert f"[void](_run 'icacls.exe' @($path, {words}))" in text
+    for words in ("'takeown.exe' @('/F', $path, '/A')", "'icacls.exe' @($path, '/reset', '/Q')"):
+        assert f"[void](_run {words})" in text
 
 
 def test_a_download_does_not_depend_on_a_list_of_revoked_certificates() -> None:

@@ -192,6 +192,18 @@ def test_a_host_that_has_joined_is_rebooted_by_request_only(simulated: Simulate,
     assert hosts.state("master-1")["boot_id"] == boots["master-1"]
 
 
+def test_bare_hosts_are_rebooted_by_request_once(simulated: Simulate, tmp_path: Path) -> None:
+    """And no second time where the same script goes on to ask for its network change to be confirmed."""
+    hosts = simulated(count=2)
+    hosts.set_cluster(kubernetes=False)
+    said, _ = report(hosts, tmp_path, BOOTSTRAP, "--reboot", "always", expect=0)
+    steps = {
+        name: [step["name"] for stage in host["stages"] if stage["name"] == "bridge" for step in stage["steps"]]
+        for name, host in said["hosts"].items()
+    }
+    assert {name: each.count("reboot") for name, each in steps.items()} == {"master-1": 1, "linux-1": 1}
+
+
 def test_a_network_change_that_cuts_the_line_is_confirmed(simulated: Simulate, tmp_path: Path) -> None:
     """The connection is lost as the NIC moves; the change is confirmed over a new one."""
     said, _ = report(simulated(count=2, faults=("linux-1:cut-network",)), tmp_path, BOOTSTRAP, expect=0)
@@ -333,7 +345,9 @@ def test_an_interruption_tells_of_a_script_only_where_there_is_one(simulated: Si
         _await_line(hosts, "master-1", "install", "changed")
         if "windows" in fault:
             _await_log("windows-1", "changed reboot (")
-        time.sleep(1)  # until all others wait, too
+        if "install" in fault:
+            _await_log("linux-1", "[install]")
+        time.sleep(2)  # until all others wait, too
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=20) == 130
     text = _said(hosts).read_text().partition("Interrupted while running")[2]

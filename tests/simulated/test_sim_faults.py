@@ -89,10 +89,10 @@ def test_a_line_cut_while_sending_runs_nothing(simulated: Simulate) -> None:
 
 def test_the_next_script_waits_for_one_that_lost_its_line(simulated: Simulate) -> None:
     """The host's lock is held to the script's end, with or without a connection; who waits says for whom."""
-    hosts = simulated(2, faults=("linux-1:file*b:cut:times=1", "linux-1:file*b:hang:seconds=3,times=1"))
+    hosts = simulated(2, faults=("linux-1:file*b:cut:times=1", "linux-1:file*b:hang:seconds=8,times=1"))
     assert hosts.run("linux-1", FILES, stage="first").completed.exit_status is None
     hosts.hang_up()
-    said = hosts.run("linux-1", FILES, stage="second")
+    said = hosts.run("linux-1", FILES, stage="second", wait=15)
     assert said.steps[0].name == "wait for tester, first"
     assert said.statuses == ["ok"] * 5
 

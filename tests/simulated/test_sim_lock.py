@@ -12,6 +12,8 @@ from simulating import Simulate, Simulated
 from waiting import eventually
 
 from plugins.connections.base import Holder
+from plugins.errors import LockedError
+from plugins.locks import MasterLock
 from plugins.scripts import assemble
 from plugins.simulate.host import Timing
 from plugins.steps import Step, Transcript, parse_line
@@ -107,6 +109,15 @@ def test_whoever_holds_hears_that_the_script_has_ended(
     assert bool(done.lost) == (status is None)
     assert not holder.beat()
     holder.close()
+
+
+def test_a_master_on_which_a_script_goes_on_is_another_runs(simulated: Simulate, monkeypatch) -> None:
+    """The script for the lock says whom it waited for before it is given up, and the run does not begin without it."""
+    monkeypatch.setattr("plugins.locks.ANSWER", 6.0)
+    monkeypatch.setattr("plugins.locks.SETTING_OUT", 4.0)
+    hosts = simulated(1, faults=("master-1:locked:owner=ann@desk, install",))
+    with pytest.raises(LockedError, match="after 2 s ann@desk, install still runs on this host; wait for that run"):
+        MasterLock(hosts.nornir, hosts.context)
 
 
 def test_a_lock_that_gets_no_answer_holds_up_nobody(simulated: Simulate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from plugins.checks.facts import HostFacts
 from plugins.checks.kubernetes import Node, rules_for
 from plugins.checks.model import Check, Grade, judge_all
+from plugins.errors import UsageError
 from plugins.inventory.model import ClusterSettings, HostSettings, Role
 from plugins.kubernetes import node_services, placement
 from plugins.pki.authority import Authority, create_authority
@@ -86,11 +88,24 @@ def conditions(ready: str = "True", reason: str = "KubeletReady", **more: str) -
     return json.dumps([*({"type": name, "status": status} for name, status in more.items()), *told])
 
 
+def administrator_of(ends: datetime | None) -> Callable[[], datetime | None]:
+    return lambda: ends
+
+
+LASTING = administrator_of(NOW + timedelta(days=90))
+
+
 def judged(
-    host: str, texts: dict[str, str], *, workers: int = 2, administrator: datetime | None = NOW + timedelta(days=90)
+    host: str,
+    texts: dict[str, str],
+    *,
+    workers: int = 2,
+    administrator: Callable[[], datetime | None] = LASTING,
 ) -> dict[str, Check]:
     keys = {"name": host, "role": role_of(host).value, "address": str(ADDRESSES[host]), "transport": "ssh"}
-    node = Node(HostSettings.model_validate(keys), CLUSTER, names(host), "v1.36.2", workers, administrator)
+    node = Node(
+        HostSettings.model_validate(keys), CLUSTER, names(host), "v1.36.2", workers, administrator=administrator
+    )
     return {check.id: check for check in judge_all(rules_for(role_of(host)), HostFacts(texts), node)}
 
 
@@ -178,12 +193,25 @@ def test_a_certificate_that_ends_soon() -> None:
 
 def test_the_operators_own_certificate_ends_soon() -> None:
     """Nobody else looks at it: it is on no host, and its owner would be locked out one day."""
-    soon = judged("master", facts("master"), administrator=NOW + timedelta(days=20))["administrator-certificate"]
+    soon = judged("master", facts("master"), administrator=administrator_of(NOW + timedelta(days=20)))[
+        "administrator-certificate"
+    ]
     assert (soon.status, soon.seen) == (Grade.FAILED, "19 days left")
     assert soon.todo.startswith("python -m runbooks.task access; ")
-    none = judged("master", facts("master"), administrator=None)["administrator-certificate"]
+    none = judged("master", facts("master"), administrator=administrator_of(None))["administrator-certificate"]
     assert none.status is Grade.NOTE
     assert "administrator-certificate" not in judged("linux-1", facts("linux-1"))
+
+
+def test_a_kubeconfig_that_cannot_be_read_fails_its_own_check_alone() -> None:
+    """It lies here and not on the host, whose other checks are made all the same."""
+
+    def unreadable() -> datetime:
+        raise UsageError("state/kubeconfig: other users may use this private key")
+
+    checks = judged("master", facts("master"), administrator=unreadable)
+    assert [name for name, each in checks.items() if each.status is Grade.FAILED] == ["administrator-certificate"]
+    assert "other users" in checks["administrator-certificate"].seen
 
 
 def test_what_works_but_is_worth_knowing_is_a_note() -> None:

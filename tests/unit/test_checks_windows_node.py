@@ -109,7 +109,6 @@ def judged(texts: dict[str, str]) -> dict[str, Check]:
         names=NAMES,
         version="v1.36.2",
         workers=1,
-        administrator=None,
         services=SERVICES,
     )
     return {check.id: check for check in judge_all(WINDOWS_NODE_RULES, HostFacts(texts), node)}

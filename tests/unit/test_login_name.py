@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from pathlib import Path
 
@@ -26,6 +25,7 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setenv("HOME", "/nonexistent")
 
 
 def host(transport: str, username: str | None = None) -> Host:
@@ -38,9 +38,10 @@ def host(transport: str, username: str | None = None) -> Host:
     )
 
 
-def test_it_is_the_user_s_own() -> None:
+def test_it_is_the_user_s_own(monkeypatch) -> None:
     """Where there is one."""
-    assert login_name() == owner_name() == getpass.getuser()
+    monkeypatch.setenv("LOGNAME", "alice")
+    assert login_name() == owner_name() == "alice"
 
 
 @pytest.mark.usefixtures("nameless")
