@@ -7,11 +7,23 @@
 # what its kubelet says of itself.
 NODE_PARTS='{.metadata.labels}{"\n"}{.spec.taints}{"\n"}{.status.addresses}{"\n"}{.status.conditions}{"\n"}{.status.nodeInfo.kubeletVersion}'
 inspect_node() {
+  local until=$((SECONDS + NODE_SECONDS))
   _begin 'inspect node'
   if ! _needs kubectl; then _fail; fi
   _inspect_services "${@:3}"
-  _inspect_node_object "$1" "$2" "$NODE_PARTS" ''
+  # As it starts, ovnkube takes the plug-in's configuration away for a moment; the kubelet, which looks now and then, may
+  # tell of that when it is long back.
+  while ! _inspect_node_ask "$1" "$2" "$NODE_PARTS" && _started_within ovnkube 30 && ((SECONDS < until)); do sleep 0.5; done
+  _inspect_node_tell ''
   _report ok
+}
+NODE_SECONDS=20
+# _started_within SERVICE SECONDS: it has run for less than that.
+_started_within() {
+  local since up
+  since=$(systemctl show -p ActiveEnterTimestampMonotonic --value -- "$1.service")
+  read -r up _ </proc/uptime
+  ((${since:-0} > 0 && ${up%.*} - since / 1000000 < $2))
 }
 
 # inspect_nodes KUBECONFIG NODE...: what the API says of nodes that cannot ask it themselves, with their annotations;
@@ -21,22 +33,34 @@ inspect_nodes() {
   _begin 'inspect nodes'
   if ! _needs kubectl; then _fail; fi
   for name in "${@:2}"; do
-    _inspect_node_object "$1" "$name" "$NODE_PARTS"'{"\n"}{.metadata.annotations}' "$name/"
+    _inspect_node_ask "$1" "$name" "$NODE_PARTS"'{"\n"}{.metadata.annotations}'
+    _inspect_node_tell "$name/"
   done
   _report ok
 }
 
-# _inspect_node_object KUBECONFIG NODE PARTS PREFIX
-_inspect_node_object() {
-  local text parts names=(labels taints addresses conditions version annotations) place
-  if ! text=$(_kubectl "$1" --request-timeout=10s get node "$2" -o "jsonpath=$3" 2>&1); then
-    _fact "$4node_error" "${text##*$'\n'}"
+# _inspect_node_ask KUBECONFIG NODE PARTS: NODE_TEXT becomes what the API says, NODE_ERROR kubectl's last line where it says
+# nothing. Status 0: it calls the node ready.
+_inspect_node_ask() {
+  local ready='\{[^{}]*"type": ?"Ready"[^{}]*\}'
+  NODE_ERROR=''
+  if ! NODE_TEXT=$(_kubectl "$1" --request-timeout=10s get node "$2" -o "jsonpath=$3" 2>&1); then
+    NODE_ERROR=${NODE_TEXT##*$'\n'}
+    return 1
+  fi
+  [[ $NODE_TEXT =~ $ready && ${BASH_REMATCH[0]} =~ \"status\":\ ?\"True\" ]]
+}
+# _inspect_node_tell PREFIX: as facts, PREFIX before each.
+_inspect_node_tell() {
+  local parts names=(labels taints addresses conditions version annotations) place
+  if [[ -n $NODE_ERROR ]]; then
+    _fact "$1node_error" "$NODE_ERROR"
     return
   fi
   # As many lines as there are parts; an empty part is an empty line, but the last may be missing.
-  mapfile -t parts <<<"$text"
+  mapfile -t parts <<<"$NODE_TEXT"
   for place in "${!parts[@]}"; do
-    if [[ -n ${names[place]-} ]]; then _fact "$4node_${names[place]}" "${parts[place]}"; fi
+    if [[ -n ${names[place]-} ]]; then _fact "$1node_${names[place]}" "${parts[place]}"; fi
   done
 }
 

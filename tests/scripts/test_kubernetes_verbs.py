@@ -33,7 +33,9 @@ case " $* " in
   *" taint "*) shift 5; echo "$1 ${2%:*} " >"$S/labelled" ;;
   *" get secret "*) cat "$S/token" ;;
   *" get nodes "*) cat "$S/labelled" 2>/dev/null || { cat "$S/error" >&2; exit 1; } ;;
-  *" get node "*) cat "$S/node" 2>/dev/null || { cat "$S/error" >&2; exit 1; } ;;
+  *" get node "*)
+    cat "$S/first" 2>/dev/null && { rm "$S/first"; exit 0; }
+    cat "$S/node" 2>/dev/null || { cat "$S/error" >&2; exit 1; } ;;
   *) exit 9 ;;
 esac""",
     "curl": 'cat "$S/curl" 2>/dev/null || exit 0; exit 7',
@@ -41,6 +43,7 @@ esac""",
     "ovs-vsctl": '[ "$(cat "$S/starts" 2>/dev/null)" = 0 ] && echo br-ext',
     "systemctl": """case $* in
   "restart ovnkube") read -r left <"$S/starts" && echo $((left - 1)) >"$S/starts" ;;
+  *Monotonic*) cat "$S/since" ;;
   *NRestarts*) cat "$S/restarts" 2>/dev/null || echo 0; [ ! -e "$S/restarts" ] || echo 9 >"$S/restarts" ;;
   *) cat "$S/state" ;;
 esac""",
@@ -245,6 +248,23 @@ def test_a_node_that_does_not_register_names_both_of_its_services(script: Run) -
     assert said.steps[0].output == (
         "kubelet:\nlast words of kubelet.service\ncontainerd:\nlast words of containerd.service"
     )
+
+
+NODE = '{{}}\n[]\n[]\n[{{"type": "DiskPressure","status": "False"}},{{"status": "{}","type": "Ready"}}]\nv1\n'
+
+
+@pytest.mark.parametrize(("age", "seen"), [(1, "True"), (100, "False")])
+def test_a_node_whose_ovnkube_has_just_started_is_looked_at_again(
+    script: Run, folder: Path, age: int, seen: str
+) -> None:
+    """The kubelet may tell late that there was no network for a moment; later than that it means what it says."""
+    up = float(Path("/proc/uptime").read_text().split()[0])
+    (folder / "since").write_text(f"{(up - age) * 1e6:.0f}\n")
+    (folder / "first").write_text(NODE.format("False"))
+    (folder / "node").write_text(NODE.format("True"))
+    said = script("inspect_node /kubelet w1 kubelet\n")
+    assert said.statuses == ["ok"]
+    assert f'"status": "{seen}","type": "Ready"' in said.transcript.facts["node_conditions"]
 
 
 def test_labels_are_set_once(script: Run, folder: Path) -> None:
