@@ -6,6 +6,7 @@
 # back. The .network files lie in /run meanwhile, and a guard takes the bridge out at the next boot before Open
 # vSwitch makes it: a host that is rebooted or loses its power in between comes back with the network it had.
 # needs ovs.sh
+# needs route.sh
 
 NETWORK_FOLDER=/run/ovn-runbooks/network
 NETWORK_UNIT=ovn-runbooks-network.service
@@ -186,14 +187,10 @@ _network_instead() { MESSAGE+=', or set nic_bridge: false in the inventory'; }
 
 # _network_nic NIC: NETWORK_NIC becomes the NIC, also where it has moved into its bridge already.
 _network_nic() {
-  local nic destination flags metric mask least=''
   NETWORK_NIC=$1
   [[ -n $1 ]] && return 0
-  while read -r nic destination _ flags _ _ metric mask _; do
-    # RTF_UP is 1, RTF_REJECT 0x200.
-    if [[ $destination != 00000000 || $mask != 00000000 ]] || (((0x$flags & 0x201) != 1)); then continue; fi
-    if [[ -z $least ]] || ((metric < least)); then least=$metric NETWORK_NIC=$nic; fi
-  done </proc/net/route
+  _route_read
+  NETWORK_NIC=$DEFAULT_NIC
   if [[ -z $NETWORK_NIC ]]; then
     MESSAGE='there is no default route to tell the NIC by: name it, as nic in the inventory'
     return 3
