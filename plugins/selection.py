@@ -88,7 +88,7 @@ def plan_of(
         cluster=context.cluster.name,
         release=context.release.name,
         dry_run=context.dry_run,
-        stages=tuple(stage.name for stage in runbook.stages if stage.name in stages) or (runbook.stages[0].name,),
+        stages=tuple(stage.name for stage in runbook.stages if stage.name in stages),
         work=work,
         hosts={name: host_settings(host).role.value for name, host in nornir.inventory.hosts.items() if name in hosts},
     )
