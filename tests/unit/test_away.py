@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nornir.core import Nornir
+from memory_hosts import nornir_on
 from nornir.core.processor import Processors
 from nornir.core.task import MultiResult, Result, Task
 
 from plugins.connections import close_shell
 from plugins.connections.base import Completed
 from plugins.connections.memory import MemoryShell, simulated_hosts
-from plugins.context import RunContext, attach
 from plugins.errors import SudoError, UnreachableError
-from plugins.releases import load_release
-from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.host import Timing
 from plugins.simulate.in_memory import MemoryHosts
 from plugins.simulate.windows.state import WindowsState
@@ -28,21 +24,7 @@ from tasks.install_ovn import install_ovn
 from tasks.reboot_host import reboot_host
 from tasks.run_script import run_script
 
-HOSTS = """
-    master-1: {hostname: 10.142.0.2, groups: [master]}
-    linux-1: {hostname: 10.142.0.3, groups: [linux]}
-    windows-1: {hostname: 10.142.0.5, groups: [windows]}
-"""
-DEFAULTS = """
-    data:
-      transport: memory
-      cluster:
-        name: memory
-        pod_network: 10.244.0.0/16
-        service_network: 10.100.0.0/16
-        dns_address: 10.100.0.10
-        hybrid_network: 10.132.0.0/16
-"""
+ROLES = {"master-1": "master", "linux-1": "linux", "windows-1": "windows"}
 QUICK = Timing(until_reboot=0.05, reboot=0.1, network_change=0.1, take_back=20)
 LOST = UnreachableError("linux-1", "sudo", "the connection was lost", "run again")
 REFUSED = SudoError("linux-1", "sudo", "sudo refused: sorry", "check sudo.password")
@@ -63,17 +45,8 @@ def run(
 ) -> Iterator[Callable[..., MultiResult]]:
     """Run a task on a host, linux-1 unless another is named, with deadlines of some seconds."""
     seconds = getattr(request, "param", 20.0)
-    texts = {
-        "hosts": textwrap.dedent(HOSTS),
-        "groups": "{master: {}, linux: {}, windows: {}}",
-        "defaults": textwrap.dedent(DEFAULTS),
-    }
-    for name, text in texts.items():
-        (tmp_path / f"{name}.yaml").write_text(text)
-    short = {"state_folder": tmp_path / "state", "reboot_deadline": seconds, "network_confirm_deadline": 20.0}
-    settings = load_settings(ROOT / "config.yaml").model_copy(update=short)
-    nornir: Nornir = init(tmp_path, settings)
-    attach(nornir, RunContext(settings, nornir.inventory.defaults.data["cluster"], load_release("current", tmp_path)))
+    limits = {"reboot_deadline": seconds, "network_confirm_deadline": 20.0}
+    nornir = nornir_on(tmp_path / "inventory", tmp_path / "state", ROLES, **limits)
 
     def start(task: Callable[..., Result], host: str = "linux-1", **values: object) -> MultiResult:
         return Task(task, nornir, False, Processors(), "test", **values).start(nornir.inventory.hosts[host])

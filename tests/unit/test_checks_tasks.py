@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from memory_hosts import nornir_on
 from nornir.core import Nornir
 from nornir.core.processor import Processors
 from nornir.core.task import Task
 
 from plugins.connections import close_shell
 from plugins.connections.memory import simulated_hosts
-from plugins.context import RunContext, attach
 from plugins.gathered import Gathered
-from plugins.releases import load_release
-from plugins.settings import ROOT, init, load_settings
 from plugins.simulate.in_memory import MemoryHosts
 from plugins.steps import Status, StepsResult
 from tasks.check_host import check_host
 from tasks.check_network import check_network
 
-HOSTS = """
-    master-1: {hostname: 10.142.0.2, groups: [master]}
-    linux-1: {hostname: 10.142.0.3, groups: [linux]}
-    linux-2: {hostname: 10.142.0.4, groups: [linux]}
-"""
-DEFAULTS = """
-    data:
-      transport: memory
-      cluster:
-        name: memory
-        pod_network: 10.244.0.0/16
-        service_network: 10.100.0.0/16
-        dns_address: 10.100.0.10
-"""
+ROLES = {"master-1": "master", "linux-1": "linux", "linux-2": "linux"}
 
 
 class Preflight:
@@ -76,13 +60,7 @@ def preflight(tmp_path: Path) -> Iterator[Callable[..., Preflight]]:
     opened: list[Nornir] = []
 
     def make(*faults: str) -> Preflight:
-        folder = tmp_path / "inventory"
-        folder.mkdir(exist_ok=True)
-        for name, text in {"hosts": HOSTS, "groups": "{master: {}, linux: {}}", "defaults": DEFAULTS}.items():
-            (folder / f"{name}.yaml").write_text(textwrap.dedent(text))
-        settings = load_settings(ROOT / "config.yaml").model_copy(update={"state_folder": tmp_path / "state"})
-        nornir = init(folder, settings)
-        attach(nornir, RunContext(settings, nornir.inventory.defaults.data["cluster"], load_release("current", folder)))
+        nornir = nornir_on(tmp_path / "inventory", tmp_path / "state", ROLES)
         opened.append(nornir)
         for fault in faults:
             hosts.add_fault(fault)
