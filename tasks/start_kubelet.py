@@ -6,7 +6,7 @@ from nornir.core.task import Task
 
 from plugins.inventory import host_settings
 from plugins.inventory.model import Role
-from plugins.kubernetes import CA, KUBELET_CONFIG, TLS, api_url, placement
+from plugins.kubernetes import CA, KUBELET_CONFIG, MASTER_TAINT, TLS, api_url, placement
 from plugins.steps import StepsResult
 from plugins.windows import CA as WINDOWS_CA
 from plugins.windows import FOLDER, KUBELET, PKI, RESTARTS, pair
@@ -28,7 +28,7 @@ def start_kubelet(task: Task) -> StepsResult:
         "linux/start_kubelet.sh.j2",
         name=task.host.name,
         address=settings.address,
-        master=settings.role is Role.MASTER,
+        taint=MASTER_TAINT if settings.role is Role.MASTER else "",
         containerd=settings.containerd,
         fields=settings.kubelet,
         tls=TLS,

@@ -19,6 +19,7 @@ from plugins.inventory.model import ClusterSettings, ContainerdSettings
 from plugins.kubernetes import (
     ENCRYPTION_CONFIG,
     MASTER_ACCOUNT,
+    MASTER_TAINT,
     NODE_ACCOUNT,
     OVN_NAMESPACE,
     PROBE_NAMESPACE,
@@ -144,7 +145,7 @@ FILES = [
             "tls": TLS,
             "containerd": ContainerdSettings(),
             "resolv_conf": "/r",
-            "master": True,
+            "taint": MASTER_TAINT,
             "fields": {"maxPods": 50, "failCgroupV1": False},
         },
     ),
