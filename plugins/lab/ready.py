@@ -68,7 +68,10 @@ def look(folder: Path, host: LabHost) -> HostState:
         return HostState(host, Power.RUNNING if answers else Power.STARTING, since, answers, run.boots)
     power = _power(folder, host.name)
     failed = _failed(folder, host.name) if power is Power.DEGRADED else ()
-    return HostState(host, power, since, answers_ssh(host.address), run.boots, failed)
+    # A greeting that nobody follows with a login counts against this machine at the host's sshd, which turns it away
+    # for 15 s once there are as many in a row (PerSourcePenalties): no greeting is asked for while the host boots.
+    answers = power in UP and answers_ssh(host.address)
+    return HostState(host, power, since, answers, run.boots, failed)
 
 
 def not_up(place: HostFolder, state: HostState) -> HostError:

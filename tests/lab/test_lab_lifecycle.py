@@ -251,6 +251,19 @@ def test_a_host_that_powers_off_stays_off_until_up(lab: LabState, options: LabOp
     assert run_inside(lab.folder, "linux-1", ["ls", "/etc/kept"]).stdout == "/etc/kept\n"
 
 
+def test_a_slow_boot_is_waited_for_without_asking_its_sshd(lab: LabState, options: LabOptions) -> None:
+    """sshd turns away, for 15 s at the least, whoever has asked for its greeting some 15 times without a login."""
+    unit = "[Service]\nType=oneshot\nExecStart=/bin/sleep 4\n[Install]\nWantedBy=multi-user.target\n"
+    run_inside(lab.folder, "linux-1", ["sh", "-c", "cat >/etc/systemd/system/slow.service"], text=unit)
+    run_inside(lab.folder, "linux-1", ["systemctl", "enable", "slow.service"])
+    lab.host_folder(lab.hosts[1]).kill()
+    up(options, quiet)
+    run_inside(lab.folder, "linux-1", ["systemctl", "disable", "slow.service"])
+    journal = run_inside(lab.folder, "linux-1", ["journalctl", "-b", "-u", "ssh"]).stdout
+    asked = [line for line in journal.splitlines() if f"by {lab.network.gateway} " in line]
+    assert ("Server listening" in journal, len(asked)) == (True, 1), journal
+
+
 def test_up_mends_what_is_broken(lab: LabState, options: LabOptions) -> None:
     """A killed supervisor, a killed container, a missing bridge and missing rules at once; disks are kept."""
     os.kill(lab.host_folder(lab.hosts[0]).read_run().supervisor, signal.SIGKILL)
