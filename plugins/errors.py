@@ -8,6 +8,7 @@ RunbookError
 ├── LockedError           another run holds the cluster (exit status 3)
 └── HostError             one host failed; other hosts go on (exit status 1)
     ├── UnreachableError  no connection: address, port, host key, login
+    │   ├── BusyError     the host takes no connection for the moment
     │   └── SudoError     the host answers, and sudo refuses
     ├── ScriptError       the script could not be sent, or did not come to its end
     ├── StepError         a step or check said no
@@ -61,6 +62,10 @@ class HostError(RunbookError):
 
 class UnreachableError(HostError):
     """No connection to the host could be made, or the login was refused."""
+
+
+class BusyError(UnreachableError):
+    """The host takes no connection for the moment, and may in the next."""
 
 
 class SudoError(UnreachableError):

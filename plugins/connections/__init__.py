@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 import threading
 import time
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from nornir.core.task import Task
 
 from plugins.connections.base import Shell
 from plugins.context import RunContext, context_of
-from plugins.errors import UnreachableError
+from plugins.errors import BusyError, UnreachableError
 from plugins.inventory import host_settings
 from plugins.inventory.model import HostSettings
 
@@ -47,7 +48,8 @@ def open_shell(host: Host, context: RunContext, *, again: bool = False) -> Shell
     """Give the open shell of `host`; connect first where there is none yet. Raises UnreachableError.
 
     A host that was not reached a moment ago is not tried again at once, unless `again` asks for it: whoever
-    needs it next would only wait for the same time-out.
+    needs it next would only wait for the same time-out. One that takes nobody for the moment is asked a little
+    longer, unless the caller tries `again` by itself.
     """
     settings = host_settings(host)
     name = _register(settings.transport)
@@ -59,7 +61,7 @@ def open_shell(host: Host, context: RunContext, *, again: bool = False) -> Shell
             if error is not None and not again and time.monotonic() - failed < _REMEMBERED:
                 raise error
             try:
-                _connect(host, name, settings, context)
+                _connect_in_turn(host, name, settings, context, 0.0 if again else _PATIENCE)
             except UnreachableError as failure:
                 _failures[context.run_id, host.name] = (time.monotonic(), failure)
                 raise
@@ -83,6 +85,17 @@ def check_files(hosts: Iterable[Host], context: RunContext) -> None:
         _host_keys("ssh", host, context)
 
 
+def _connect_in_turn(host: Host, name: str, settings: HostSettings, context: RunContext, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _connect(host, name, settings, context)
+        except BusyError:
+            # Many that were turned away together should not come back together.
+            if time.monotonic() > until or context.stop.wait(random.uniform(0.5, 2.0)):  # noqa: S311
+                raise
+
+
 def _connect(host: Host, name: str, settings: HostSettings, context: RunContext) -> None:
     extras = {"settings": settings, "store": _host_keys(settings.transport, host, context)}
     host.open_connection(
@@ -99,6 +112,7 @@ def _connect(host: Host, name: str, settings: HostSettings, context: RunContext)
 
 
 _REMEMBERED = 10.0  # seconds
+_PATIENCE = 20.0  # seconds; sshd turns away for 15 at the least (sshd_config(5), PerSourcePenalties)
 _failures: dict[tuple[str, str], tuple[float, UnreachableError]] = {}
 _open_locks: dict[str, threading.Lock] = {}
 

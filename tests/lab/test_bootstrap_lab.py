@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,44 @@ def test_a_host_that_is_another_one_is_refused(cluster: Cluster) -> None:
         ran = cluster.run("bootstrap", "--only", "preflight", "--host", "linux-2", inventory=inventory)
     assert (ran.status, ran.host("linux-2")) == (1, "unreachable"), ran.text
     assert "host key" in ran.text
+
+
+def test_workers_behind_the_master_are_reached_through_it(cluster: Cluster) -> None:
+    """By ProxyJump, with ssh itself in between, under the names that the SSH configuration has for them."""
+    cluster.overlay()
+    addresses = {host.name: str(host.address) for host in cluster.lab.hosts}
+    paths = cluster.lab.paths
+
+    def change(inventory: Path) -> None:
+        (inventory / "ssh_config").write_text(
+            f"Host w*\n  ProxyJump operator@{addresses['master']}\n"
+            f"Host w1\n  HostName {addresses['linux-1']}\nHost w2\n  HostName {addresses['linux-2']}\n"
+            f"Host *\n  IdentityFile {paths.key_file}\n  UserKnownHostsFile {paths.known_hosts}\n"
+        )
+        defaults, hosts = inventory / "defaults.yaml", inventory / "hosts.yaml"
+        defaults.write_text(defaults.read_text().replace("  ssh:\n", "  ssh:\n    config_file: ssh_config\n"))
+        text = hosts.read_text()
+        for number in (1, 2):
+            text = text.replace(f"hostname: {addresses[f'linux-{number}']}\n", f"hostname: w{number}\n")
+        hosts.write_text(text)
+
+    with cluster.other_inventory(change) as inventory:
+        ran = cluster.run("bootstrap", inventory=inventory)
+        assert (ran.status, set(ran.hosts.values())) == (0, {"ok"}), ran.text
+    accepted = cluster.shell("linux-1", "journalctl -b -u ssh -o cat | grep Accepted | tail -1")
+    assert f"from {addresses['master']} port" in accepted
+
+
+def test_a_host_that_turns_this_machine_away_is_waited_for(cluster: Cluster) -> None:
+    """Who asked for an sshd's greeting too often without a login is let in again after 15 s, and the run goes on."""
+    cluster.overlay()
+    address = next(str(host.address) for host in cluster.lab.hosts if host.name == "linux-2")
+    greetings = {b"SSH-"}
+    while b"Not " not in greetings:
+        with socket.create_connection((address, 22), timeout=5) as line:
+            greetings.add(line.recv(4))
+    ran = cluster.run("verify", "--host", "linux-2")
+    assert (ran.status, ran.host("linux-2")) == (0, "ok"), ran.text
 
 
 def test_a_reboot_brings_the_chassis_back(cluster: Cluster) -> None:

@@ -252,7 +252,7 @@ def test_a_host_that_powers_off_stays_off_until_up(lab: LabState, options: LabOp
 
 
 def test_a_slow_boot_is_waited_for_without_asking_its_sshd(lab: LabState, options: LabOptions) -> None:
-    """sshd turns away, for 15 s at the least, whoever has asked for its greeting some 15 times without a login."""
+    """An sshd turns away, for 15 s at the least, whoever asked for its greeting some 15 times without a login."""
     unit = "[Service]\nType=oneshot\nExecStart=/bin/sleep 4\n[Install]\nWantedBy=multi-user.target\n"
     run_inside(lab.folder, "linux-1", ["sh", "-c", "cat >/etc/systemd/system/slow.service"], text=unit)
     run_inside(lab.folder, "linux-1", ["systemctl", "enable", "slow.service"])

@@ -12,7 +12,7 @@ import pytest
 from simulating import Simulate
 from waiting import eventually
 
-from plugins.connections.ssh import _PromptSocket
+from plugins.connections.prompt_socket import PromptSocket
 from plugins.errors import SudoError, UnreachableError
 
 BODY = "file /etc/motd 0644 root:root 'hello\nworld\n'\npackage ovn-host\nservice ovn-host enabled running\n"
@@ -190,9 +190,9 @@ def test_what_has_come_is_taken_at_once_and_given_in_pieces() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         theirs = socket.create_connection(server.getsockname())
         accepted, _ = server.accept()
-        with _PromptSocket(fileno=accepted.detach()) as ours:
+        with PromptSocket(fileno=accepted.detach()) as ours:
             theirs.sendall(b"0123456789")
             theirs.close()
             assert ours.recv(4) == b"0123"
-            assert super(_PromptSocket, ours).recv(10) == b""
+            assert super(PromptSocket, ours).recv(10) == b""
             assert [ours.recv(2), ours.recv(10), ours.recv(1)] == [b"45", b"6789", b""]

@@ -1,0 +1,69 @@
+"""The command that a connection goes through: ProxyCommand and ProxyJump of the SSH configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+
+from plugins.connections.prompt_socket import PromptSocket
+
+_KEPT = 2000  # bytes of what it said last
+_GRACE = 1.0  # seconds
+
+
+class ProxyCommand(PromptSocket):
+    """A running command with the connection on its standard input and output, in place of paramiko's own.
+
+    paramiko's waits a tenth of a second at each read, and at full load for its time-out once the command is over;
+    nobody reads what the command says. This one is a socket like any other, and ends with it.
+
+    Ctrl-C ends what runs in the terminal's own session, and it is ours to end a run in good order: the command has a
+    session of its own. It has no terminal there, so that ssh fails where it would ask.
+    """
+
+    def __init__(self, command_line: str) -> None:
+        ours, theirs = socket.socketpair()
+        super().__init__(fileno=ours.detach())
+        # A file, as nobody reads while the connection lives and a pipe would be full one day.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # it is closed with the socket
+        with theirs:
+            # By the shell, as OpenSSH does it: there may be quotes and redirections.
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command_line}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=self._said,
+                start_new_session=True,
+            )
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Give at most `size` bytes; none once the command is over."""
+        try:
+            data = super().recv(size, flags)
+        except ConnectionError:
+            data = b""  # it has left unread what was sent to it
+        if not data:
+            with contextlib.suppress(ValueError):  # it was closed here meanwhile, and nobody asks why
+                self.why_closed = self._last_words()
+        return data
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _KEPT))
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return "; ".join(map(str.strip, lines[-2:])) or f"exit status {self._process.returncode}"
+
+    def close(self) -> None:
+        """Close it, and end the command."""
+        super().close()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                if self._process.poll() is None:
+                    os.killpg(self._process.pid, number)
+                    self._process.wait(_GRACE)
+        self._said.close()
