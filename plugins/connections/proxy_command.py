@@ -11,7 +11,7 @@ import tempfile
 
 from plugins.connections.prompt_socket import PromptSocket
 
-_KEPT = 2000  # bytes of what it said last
+_KEPT, _LINES = 2000, 4  # bytes and lines of what it said last
 _GRACE = 1.0  # seconds
 
 
@@ -56,7 +56,7 @@ class ProxyCommand(PromptSocket):
             self._process.wait(_GRACE)
         self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _KEPT))
         lines = self._said.read().decode(errors="replace").strip().splitlines()
-        return "; ".join(map(str.strip, lines[-2:])) or f"exit status {self._process.returncode}"
+        return "; ".join(map(str.strip, lines[-_LINES:])) or f"exit status {self._process.returncode}"
 
     def close(self) -> None:
         """Close it, and end the command."""

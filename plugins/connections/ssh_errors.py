@@ -47,7 +47,7 @@ def cause_of(error: Exception, client: paramiko.SSHClient) -> Exception:
     if transport.remote_version or not isinstance(sock, PromptSocket):
         return error
     said = sock.greeting.decode(errors="replace").strip() or sock.why_closed
-    if any(word in said for word in (_PENALTY, _STARTUPS, _DROPPED)):
+    if said.startswith((_PENALTY, _STARTUPS, _DROPPED)):
         return TurnedAwayError(said)
     if sock.why_closed:
         return ProxyEndedError(sock.why_closed)
