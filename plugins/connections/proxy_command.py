@@ -62,7 +62,7 @@ class ProxyCommand(PromptSocket):
         """Close it, and end the command."""
         super().close()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 if self._process.poll() is None:
                     os.killpg(self._process.pid, number)
                     self._process.wait(_GRACE)

@@ -143,7 +143,7 @@ def test_a_server_that_goes_on_taking_nobody(simulated: Simulate, tmp_path: Path
 def test_what_greets_otherwise_is_quoted(simulated: Simulate, tmp_path: Path) -> None:
     """A web server at that port, for one."""
     hosts = through(simulated(2), tmp_path, "sh -c 'echo 220 mail.example.org ESMTP; sleep 60'")
-    hosts.set_ssh(connect_timeout=1.0)
+    hosts.set_ssh(connect_timeout=3.0)
     with pytest.raises(UnreachableError, match=r"it greets with '220 mail.example.org ESMTP'") as raised:
         hosts.shell("linux-1")
     assert raised.value.todo == "is this an SSH server?"
