@@ -163,7 +163,7 @@ def _show(states: list[HostState]) -> None:
             str(state.host.address),
             f"{state.power}{failed}",
             f"{state.since.astimezone():%Y-%m-%d %H:%M:%S}" if state.since else "-",
-            ("winrm" if state.host.windows else "ssh") if state.answers else "no answer",
+            {True: "winrm" if state.host.windows else "ssh", False: "no answer", None: "-"}[state.answers],
             str(state.boots),
         )
         # What a host says is text, not markup.

@@ -31,11 +31,9 @@ class PromptSocket(socket.socket):
     only where each piece that it sends is acknowledged at once.
 
     `greeting` is what came first: a server that takes nobody says why there, and paramiko keeps it to itself.
-    `why_closed` is what a command in between said about its end.
     """
 
     greeting = b""
-    why_closed = ""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -23,21 +23,27 @@ class ProxyCommand(PromptSocket):
 
     Ctrl-C ends what runs in the terminal's own session, and it is ours to end a run in good order: the command has a
     session of its own. It has no terminal there, so that ssh fails where it would ask.
+
+    `ended`: it was over before it was closed here.
     """
+
+    ended = False
+    _words = ""
 
     def __init__(self, command_line: str) -> None:
         ours, theirs = socket.socketpair()
         super().__init__(fileno=ours.detach())
         # A file, as nobody reads while the connection lives and a pipe would be full one day.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # it is closed with the socket
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is closed with the socket
         with theirs:
             # By the shell, as OpenSSH does it: there may be quotes and redirections.
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {command_line}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=self._said,
+                stderr=self._log,
                 start_new_session=True,
+                env=os.environ | {"SSH_ASKPASS_REQUIRE": "never"},
             )
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -47,16 +53,26 @@ class ProxyCommand(PromptSocket):
         except ConnectionError:
             data = b""  # it has left unread what was sent to it
         if not data:
-            with contextlib.suppress(ValueError):  # it was closed here meanwhile, and nobody asks why
-                self.why_closed = self._last_words()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE)
+            self.ended = True
+            self._words = self._last_words()
         return data
 
+    @property
+    def said(self) -> str:
+        """The last lines that it said, its exit status where it ended without a word."""
+        return self._words or self._last_words()
+
     def _last_words(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE)
-        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _KEPT))
-        lines = self._said.read().decode(errors="replace").strip().splitlines()
-        return "; ".join(map(str.strip, lines[-_LINES:])) or f"exit status {self._process.returncode}"
+        try:
+            descriptor = self._log.fileno()
+            # The place in the file is the command's as well: it must not move.
+            text = os.pread(descriptor, _KEPT, max(0, os.fstat(descriptor).st_size - _KEPT)).decode(errors="replace")
+        except (ValueError, OSError):
+            return ""  # it was closed here meanwhile
+        status = f"exit status {self._process.returncode}" if self.ended else ""
+        return "; ".join(map(str.strip, text.strip().splitlines()[-_LINES:])) or status
 
     def close(self) -> None:
         """Close it, and end the command."""
@@ -66,4 +82,4 @@ class ProxyCommand(PromptSocket):
                 if self._process.poll() is None:
                     os.killpg(self._process.pid, number)
                     self._process.wait(_GRACE)
-        self._said.close()
+        self._log.close()

@@ -7,6 +7,7 @@ the connection. Here netmiko only builds and configures its paramiko client; scr
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from plugins.connections import slim_paramiko as _first  # noqa: F401  # isort: skip  # before paramiko itself
@@ -18,7 +19,8 @@ from nornir_netmiko.connections.netmiko import Netmiko
 
 from plugins.connections.hostkeys import HostKeyStore, prepare
 from plugins.connections.prompt_socket import IDLE, PromptSocket
-from plugins.connections.ssh_config import CONFIG_ERRORS, check_config, configured
+from plugins.connections.proxy_command import ProxyCommand
+from plugins.connections.ssh_config import CONFIG_ERRORS, Way, check_config, configured
 from plugins.connections.ssh_errors import TurnedAwayError, cause_of, explain
 from plugins.connections.ssh_shell import SshShell, words
 from plugins.errors import BusyError, UnreachableError, UsageError
@@ -60,6 +62,7 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
     ssh = settings.ssh
     password = ssh.password.read() if ssh.password else None
     passphrase = ssh.key_passphrase.read() if ssh.key_passphrase else None
+    sudo = settings.sudo.password.read() if settings.sudo.password else None
     # The two private methods that this leans on are pinned by a test.
     builder = netmiko.ConnectHandler(
         device_type="linux",
@@ -76,41 +79,53 @@ def connect(settings: HostSettings, store: HostKeyStore, address: str, user: str
         auto_connect=False,
     )
     client: paramiko.SSHClient = builder._build_ssh_client()  # noqa: SLF001
-    parameters = builder._connect_params_dict() | _more(settings, address, user, port)  # noqa: SLF001
-    target = f"{parameters['hostname']}:{parameters['port']}"
-    known_as = parameters["hostname"] if parameters["port"] == 22 else f"[{target.replace(':', ']:')}"
-    prepare(client, store, known_as)
+    way = _way(settings, address, user, port)
+    parameters = builder._connect_params_dict() | {  # noqa: SLF001
+        "hostname": way.hostname,
+        "port": way.port,
+        "username": way.user,
+        # netmiko's own use_keys wants a key file beside it.
+        "look_for_keys": ssh.key_file is None and ssh.password is None,
+    }
+    prepare(client, store, way.known_as)
     try:
-        client.connect(**parameters, transport_factory=_prompt)
+        client.connect(**parameters | _through(way, settings), transport_factory=_prompt)
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
         cause = cause_of(error, client)
         client.close()
-        seen, todo = explain(cause, settings, store, target, known_as, parameters["username"])
         failure = BusyError if isinstance(cause, TurnedAwayError) else UnreachableError
-        raise failure(settings.name, "connect", seen, todo) from None
+        raise failure(settings.name, "connect", *explain(cause, settings, store, way)) from None
     except UsageError:
         client.close()
         raise
     if transport := client.get_transport():
         transport.set_keepalive(15)
         transport.sock.settimeout(IDLE)
-    sudo = settings.sudo.password.read() if settings.sudo.password else None
-    return SshShell(client, settings.name, root=parameters["username"] == "root", sudo=sudo)
+    return SshShell(client, settings.name, root=way.user == "root", sudo=sudo)
 
 
-def _more(settings: HostSettings, address: str, user: str, port: int) -> dict[str, Any]:
-    """Give what paramiko connects with beside what netmiko makes of the settings."""
-    ssh = settings.ssh
-    # netmiko's own use_keys wants a key file beside it.
-    more: dict[str, Any] = {"look_for_keys": ssh.key_file is None and ssh.password is None, "username": user}
-    if ssh.config_file is not None:
+def _way(settings: HostSettings, address: str, user: str, port: int) -> Way:
+    """Say how the host is reached, by the SSH configuration where there is one."""
+    way, file = Way(address, port, user), settings.ssh.config_file
+    if file is not None:
         try:
-            more |= configured(ssh.config_file, address, port, user)
+            way = configured(file, address, port, user)
         except CONFIG_ERRORS as error:
-            check_config(ssh.config_file)
+            check_config(file)
             todo = "correct what it says of this host, or write `ssh: {config_file: null}` into the inventory"
-            raise UnreachableError(settings.name, "connect", f"{ssh.config_file}: {words(error)}", todo) from None
-    return more | {"username": more["username"] or login_name()}
+            raise UnreachableError(settings.name, "connect", f"{file}: {words(error)}", todo) from None
+    return replace(way, user=way.user or login_name())
+
+
+def _through(way: Way, settings: HostSettings) -> dict[str, Any]:
+    """Start the command that the host is reached through, if there is one."""
+    try:
+        return {"sock": ProxyCommand(way.proxy)} if way.proxy else {}
+    except OSError as error:
+        seen = f"{way.target}: the proxy command of the SSH configuration cannot be started ({words(error)})"
+        raise UnreachableError(
+            settings.name, "connect", seen, "see that this machine is well, then run again"
+        ) from None
 
 
 def _prompt(sock: Any, **options: Any) -> paramiko.Transport:

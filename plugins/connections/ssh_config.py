@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from plugins.connections.slim_paramiko import allow_match_exec  # isort: skip  # before paramiko itself
 
 import paramiko
 
-from plugins.connections.proxy_command import ProxyCommand
 from plugins.errors import UsageError
 
 CONFIG_ERRORS = (paramiko.SSHException, OSError, ValueError, LookupError)
 """What `configured` raises for a configuration that cannot be used."""
 _TODO = "correct it, or write `ssh: {config_file: null}` into the inventory"
+_HOP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^]]+)]|(?P<host>[^:/@]+))(?::(?P<port>\d+))?/?")
 
 
-def configured(file: Path, address: str, port: int, user: str) -> dict[str, Any]:
-    """Give the keys of paramiko's `connect` in which a host differs; starts the command that it is reached through.
+@dataclass(frozen=True)
+class Way:
+    """How a host is reached: where, as whom (nobody said, if empty), and through what command, if any."""
 
-    A `port` other than 22 and a `user` that are given go before what the file says, as they do on ssh's command line.
-    """
+    hostname: str
+    port: int
+    user: str
+    proxy: str = ""
+
+    @property
+    def target(self) -> str:
+        """Host and port, to show."""
+        return f"{self.hostname}:{self.port}"
+
+    @property
+    def known_as(self) -> str:
+        """The name that the host's keys have in known_hosts."""
+        return self.hostname if self.port == paramiko.config.SSH_PORT else f"[{self.hostname}]:{self.port}"
+
+
+def configured(file: Path, address: str, port: int, user: str) -> Way:
+    """Look a host up; a `port` other than 22 and a `user` go before what the file says, as on ssh's command line."""
     allow_match_exec()
     given = [f"Port {port}"] * (port != paramiko.config.SSH_PORT) + [f"User {user}"] * bool(user)
     said = paramiko.SSHConfig.from_text("\n".join([*given, file.read_text(encoding="utf-8")])).lookup(address)
-    found = {"hostname": said["hostname"], "port": int(said.get("port", port)), "username": said.get("user", "")}
-    if command := said.get("proxycommand") or _jump(file, said.get("proxyjump", "none"), found):
-        found["sock"] = ProxyCommand(command)
-    return found
+    way = Way(said["hostname"], int(said.get("port", port)), said.get("user", ""))
+    # The first in the file counts, with `ProxyCommand none` among them (None here), but not `ProxyJump none`.
+    proxies = {"proxycommand": said.get("proxycommand") or "", "proxyjump": _jump(file, said.get("proxyjump", ""), way)}
+    counts = (key for key in said if key == "proxycommand" or (key == "proxyjump" and proxies[key]))
+    return replace(way, proxy=proxies.get(next(counts, ""), ""))
 
 
-def _jump(file: Path, hops: str, found: dict[str, Any]) -> str:
+def ssh_words(file: Path | None) -> list[str]:
+    """Give the words that ssh is called with to read the same file; without -F it reads the system's, too."""
+    return ["ssh"] if file in (None, Path("~/.ssh/config").expanduser()) else ["ssh", "-F", str(file)]
+
+
+def _jump(file: Path, said: str, way: Way) -> str:
     """Make the command that ssh itself makes of ProxyJump: from the last hop straight to the host."""
-    if hops == "none":
+    *before, last = said.partition("#")[0].strip().split(",")
+    if last.lower() in ("", "none"):
         return ""
-    *before, last = hops.split(",")
     through = ["-J", ",".join(before)] if before else []
-    return shlex.join(["ssh", "-F", str(file), *through, "-W", f"[{found['hostname']}]:{found['port']}", last])
+    words = [*ssh_words(file), *through, "-W", f"[{way.hostname}]:{way.port}"]
+    if hop := _HOP.fullmatch(last):
+        words += ["-l", hop["user"]] * bool(hop["user"]) + ["-p", hop["port"]] * bool(hop["port"])
+        last = hop["v6"] or hop["host"]
+    return shlex.join([*words, last])
 
 
 def check_config(file: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 
 from plugins.connections import slim_paramiko as _first  # noqa: F401  # isort: skip  # before paramiko itself
@@ -10,6 +11,8 @@ import paramiko
 
 from plugins.connections.hostkeys import HostKeyStore, UnknownHostKeyError, fingerprint
 from plugins.connections.prompt_socket import PromptSocket
+from plugins.connections.proxy_command import ProxyCommand
+from plugins.connections.ssh_config import Way, ssh_words
 from plugins.connections.ssh_shell import words
 from plugins.inventory.model import HostSettings
 
@@ -25,11 +28,11 @@ class NoKeyError(paramiko.SSHException):
 
 
 class TurnedAwayError(paramiko.SSHException):
-    """The server is there, and takes no connection from this machine for the moment."""
+    """A server is there, the host's or that of a proxy, and takes no connection from this machine for the moment."""
 
 
-class ProxyEndedError(paramiko.SSHException):
-    """The proxy command ended before anything came from the server."""
+class ProxyError(paramiko.SSHException):
+    """Nothing came from the server through the proxy command."""
 
 
 def cause_of(error: Exception, client: paramiko.SSHClient) -> Exception:
@@ -46,18 +49,18 @@ def cause_of(error: Exception, client: paramiko.SSHClient) -> Exception:
     sock = transport.sock
     if transport.remote_version or not isinstance(sock, PromptSocket):
         return error
-    said = sock.greeting.decode(errors="replace").strip() or sock.why_closed
+    greeting = sock.greeting.decode(errors="replace").strip()
+    said = greeting or (sock.said if isinstance(sock, ProxyCommand) else "")
     if said.startswith((_PENALTY, _STARTUPS, _DROPPED)):
         return TurnedAwayError(said)
-    if sock.why_closed:
-        return ProxyEndedError(sock.why_closed)
-    return paramiko.SSHException(f"it greets with {said[:80]!r}" if said else "it sends no greeting")
+    if isinstance(sock, ProxyCommand) and not greeting:
+        return ProxyError(f"{'ended' if sock.ended else 'let nothing through in time'}{': ' if said else ''}{said}")
+    return paramiko.SSHException(f"it greets with {greeting[:80]!r}" if greeting else "it sends no greeting")
 
 
-def explain(
-    error: Exception, settings: HostSettings, store: HostKeyStore, target: str, known_as: str, user: str
-) -> tuple[str, str]:
+def explain(error: Exception, settings: HostSettings, store: HostKeyStore, way: Way) -> tuple[str, str]:
     """Say what was seen and what to do about a connection that did not come up."""
+    target, user = way.target, way.user
     files = ", ".join(str(file) for file in (*store.files, store.accept_into) if file)
     match error:
         case UnknownHostKeyError():
@@ -67,7 +70,7 @@ def explain(
         case paramiko.BadHostKeyException():
             expected, got = fingerprint(error.expected_key), fingerprint(error.key)
             seen = f"the host key of {target} has changed: expected {expected}, got {got}"
-            how = f"remove the old key with `ssh-keygen -R '{known_as}' -f FILE` ({files})"
+            how = f"remove the old key with `ssh-keygen -R '{way.known_as}' -f FILE` ({files})"
             return seen, f"if the host was installed anew, {how}"
         case paramiko.PasswordRequiredException():
             return "the private key has a passphrase", "set ssh.key_passphrase, or load the key into an SSH agent"
@@ -78,7 +81,7 @@ def explain(
         case NoKeyError():
             seen = f"nothing to log in with at {target} as {user}: {_offered(settings)} ({error})"
             return seen, "check ssh.key_file, load a key into the SSH agent, or give ssh.password"
-        case TurnedAwayError() | ProxyEndedError():
+        case TurnedAwayError() | ProxyError():
             return _explain_no_greeting(error, target, settings)
         case socket.gaierror():
             return f"the name in {target} does not resolve", "correct `hostname` in the inventory, or the resolver"
@@ -93,14 +96,14 @@ def explain(
             return f"{target}: {words(error)}", "is this an SSH server?"
 
 
-def _explain_no_greeting(
-    error: TurnedAwayError | ProxyEndedError, target: str, settings: HostSettings
-) -> tuple[str, str]:
+def _explain_no_greeting(error: TurnedAwayError | ProxyError, target: str, settings: HostSettings) -> tuple[str, str]:
     said = str(error)
-    if isinstance(error, ProxyEndedError):
-        seen = f"{target}: the proxy command of the SSH configuration ended: {said}"
-        return seen, f"`ssh -F {settings.ssh.config_file} HOST` must get through there without asking anything"
-    seen = f"{target} takes no connection for now: {said}"
+    if isinstance(error, ProxyError):
+        seen = f"{target}: the proxy command of the SSH configuration {said}"
+        how = shlex.join([*ssh_words(settings.ssh.config_file), "HOST"])
+        return seen, f"`{how}` must get through there without asking anything"
+    who = "the proxy before " if said.startswith(_DROPPED) else ""
+    seen = f"{who}{target} takes no connection for now: {said}"
     if _PENALTY in said:
         return seen, "run again in a minute; the host's journal of sshd says what it holds against this machine"
     return seen, "run again; if many hosts are reached through one, raise MaxStartups in that one's sshd_config"

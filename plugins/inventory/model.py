@@ -75,7 +75,7 @@ class SshSettings(Model):
     )
     config_file: LocatedPath | None = Field(
         default_factory=_user_ssh_config,
-        description="OpenSSH client configuration: HostName, Port, User, ProxyCommand and ProxyJump count. "
+        description="OpenSSH client configuration: HostName, Port, User, ProxyCommand, ProxyJump count, not Include. "
         "Left out: ~/.ssh/config when there is one; null: none.",
     )
     connect_timeout: Annotated[float, Field(strict=True, gt=0, le=600)] = Field(

@@ -38,20 +38,20 @@ UP = (Power.RUNNING, Power.DEGRADED)
 class HostState:
     """One host as it is now. `since`: its last boot. `failed`: units that systemd counts as failed.
 
-    `answers`: whether its SSH server greets, or that of WinRM.
+    `answers`: whether its SSH server greets, or that of WinRM; None where it was not asked.
     """
 
     host: LabHost
     power: Power
     since: datetime | None = None
-    answers: bool = False
+    answers: bool | None = None
     boots: int = 0
     failed: tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
         """Whether a runbook can work with it."""
-        return self.power in UP and self.answers
+        return self.power in UP and self.answers is True
 
 
 def look(folder: Path, host: LabHost) -> HostState:
@@ -64,13 +64,13 @@ def look(folder: Path, host: LabHost) -> HostState:
     if not place.is_supervised():
         return HostState(host, Power.OFF, None, boots=run.boots)
     if host.windows:
-        answers = answers_winrm(host.address, LabPaths(folder).windows_ca)
-        return HostState(host, Power.RUNNING if answers else Power.STARTING, since, answers, run.boots)
+        greets = answers_winrm(host.address, LabPaths(folder).windows_ca)
+        return HostState(host, Power.RUNNING if greets else Power.STARTING, since, greets, run.boots)
     power = _power(folder, host.name)
     failed = _failed(folder, host.name) if power is Power.DEGRADED else ()
     # A greeting that nobody follows with a login counts against this machine at the host's sshd, which turns it away
     # for 15 s once there are as many in a row (PerSourcePenalties): no greeting is asked for while the host boots.
-    answers = power in UP and answers_ssh(host.address)
+    answers = answers_ssh(host.address) if power in UP else None
     return HostState(host, power, since, answers, run.boots, failed)
 
 
@@ -78,7 +78,8 @@ def not_up(place: HostFolder, state: HostState) -> HostError:
     """Why a host is not up, with its console's last lines."""
     console = place.console.read_text(errors="replace") if place.console.exists() else ""
     door, ended = "winrm" if state.host.windows else "ssh", place.read_run().ended or "not ended"
-    seen = f"{state.power} ({ended}), {door} {'answers' if state.answers else 'does not answer'}"
+    answer = {True: f", {door} answers", False: f", {door} does not answer", None: ""}[state.answers]
+    seen = f"{state.power} ({ended}){answer}"
     return HostError(place.name, "boot", f"{seen}\n{tail(console)}", f"console: {place.console}")
 
 

@@ -115,10 +115,12 @@ def test_a_host_that_turns_this_machine_away_is_waited_for(cluster: Cluster) -> 
     """Who asked for an sshd's greeting too often without a login is let in again after 15 s, and the run goes on."""
     cluster.overlay()
     address = next(str(host.address) for host in cluster.lab.hosts if host.name == "linux-2")
-    greetings = {b"SSH-"}
-    while b"Not " not in greetings:
+    for _ in range(100):
         with socket.create_connection((address, 22), timeout=5) as line:
-            greetings.add(line.recv(4))
+            if line.recv(4) != b"SSH-":
+                break
+    else:
+        pytest.skip("this host's sshd turns nobody away: it is older than OpenSSH 9.8")
     ran = cluster.run("verify", "--host", "linux-2")
     assert (ran.status, ran.host("linux-2")) == (0, "ok"), ran.text
 

@@ -70,44 +70,60 @@ def test_a_command_that_ignores_its_end_is_ended(simulated: Simulate, tmp_path: 
     assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10)
 
 
-@pytest.mark.parametrize(
-    ("hops", "words"),
-    [
-        ("one", "-W [{host}]:2222 one"),
-        ("a,b@two:23,three", "-J a,b@two:23 -W [{host}]:2222 three"),
-    ],
-)
 def test_hosts_to_jump_over_are_left_to_ssh(
-    simulated: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hops: str, words: str
+    simulated: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked for what it asks itself for where it meets ProxyJump, with the same configuration."""
+    """It is asked for what it asks itself for where it meets ProxyJump, and may open no window to ask something."""
     hosts = through(simulated(2), tmp_path)
     file = tmp_path / "config"
-    file.write_text(f"Host *\n  ProxyJump {hops}\n")
-    (tmp_path / "ssh").write_text('#!/bin/sh\necho "ssh $*" >&2\n')
+    file.write_text("Host *\n  ProxyJump a,operator@b:23\n")
+    (tmp_path / "ssh").write_text('#!/bin/sh\necho "askpass $SSH_ASKPASS_REQUIRE: ssh $*" >&2\n')
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     host = hosts.nornir.inventory.hosts["linux-1"].hostname
     with pytest.raises(UnreachableError) as raised:
         hosts.shell("linux-1")
-    assert raised.value.seen.endswith(f"ended: ssh -F {file} {words.format(host=host)}")
+    said = f"askpass never: ssh -F {file} -J a -W [{host}]:2222 -l operator -p 23 b"
+    assert raised.value.seen.endswith(f"ended: {said}")
+
+
+@pytest.mark.parametrize("host_keys", ["strict", "accept-new"])
+def test_an_ipv6_host_is_known_as_openssh_writes_it(simulated: Simulate, tmp_path: Path, host_keys: str) -> None:
+    """[ADDRESS]:PORT, so that its key is known, and another one refused."""
+    hosts = through(simulated(2, host_keys=host_keys), tmp_path)
+    address, _ = hosts.listening["linux-1"]
+    config = tmp_path / "config"
+    config.write_text(f"{config.read_text().replace('%h', address)}  HostName 2001:db8::7\n")
+    if host_keys == "strict":
+        known = hosts.folder / "known_hosts"
+        known.write_text(known.read_text().replace(f"[{address}]:", "[2001:db8::7]:"))
+    assert hosts.run("linux-1", BODY).statuses == ["changed"]
+    hosts.hang_up()
+    hosts.add_fault("linux-1:changed-host-key")
+    with pytest.raises(UnreachableError, match=r"the host key of 2001:db8::7:\d+ has changed"):
+        hosts.run("linux-1", BODY)
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("sh -c 'echo one; echo cannot reach the bastion >&2; exit 255'", "cannot reach the bastion"),
-        ("sh -c 'echo no route; echo no route to the bastion >&2; exit 255' >&2", "no route; no route to the bastion"),
-        ("sh -c 'echo no such bastion; echo kex_exchange_identification: closed' >&2", "no such bastion; kex_"),
-        ("sh -c 'exit 7'", "exit status 7"),
+        ("sh -c 'echo cannot reach the bastion >&2; exit 255'", "ended: cannot reach the bastion"),
+        (
+            "sh -c 'echo no route; echo no route to the bastion >&2; exit 255' >&2",
+            "ended: no route; no route to the bastion",
+        ),
+        ("sh -c 'echo no such bastion; echo kex_exchange_identification: closed' >&2", "ended: no such bastion; kex_"),
+        ("sh -c 'exit 7'", "ended: exit status 7"),
+        ("sh -c 'echo waiting for the bastion >&2; sleep 60'", "let nothing through in time: waiting for the bastion"),
     ],
 )
 def test_a_command_that_does_not_get_through(simulated: Simulate, tmp_path: Path, command: str, said: str) -> None:
     """Its own words are the reason, at once, not that the host might be no SSH server."""
     hosts = through(simulated(2), tmp_path, command)
+    hosts.set_ssh(connect_timeout=5.0)
     with pytest.raises(UnreachableError) as raised:
         hosts.shell("linux-1")
-    assert f"the proxy command of the SSH configuration ended: {said}" in raised.value.seen
+    assert f"the proxy command of the SSH configuration {said}" in raised.value.seen
     assert raised.value.todo == f"`ssh -F {tmp_path}/config HOST` must get through there without asking anything"
 
 
@@ -135,7 +151,8 @@ def test_a_server_that_goes_on_taking_nobody(simulated: Simulate, tmp_path: Path
     """Whoever tries by itself hears it at once, with what the server says."""
     out = ">&2" if greeting.startswith("kex") else ""
     hosts = through(simulated(2), tmp_path, f"sh -c 'echo {greeting} {out}'")
-    with pytest.raises(BusyError, match=f"takes no connection for now: {greeting}") as raised:
+    who = "the proxy before " if out else ""
+    with pytest.raises(BusyError, match=f"connect: {who}127.* takes no connection for now: {greeting}") as raised:
         hosts.shell("linux-1")
     assert raised.value.todo.startswith(todo)
 
@@ -143,7 +160,6 @@ def test_a_server_that_goes_on_taking_nobody(simulated: Simulate, tmp_path: Path
 def test_what_greets_otherwise_is_quoted(simulated: Simulate, tmp_path: Path) -> None:
     """A web server at that port, for one."""
     hosts = through(simulated(2), tmp_path, "sh -c 'echo 220 mail.example.org ESMTP; sleep 60'")
-    hosts.set_ssh(connect_timeout=3.0)
     with pytest.raises(UnreachableError, match=r"it greets with '220 mail.example.org ESMTP'") as raised:
         hosts.shell("linux-1")
     assert raised.value.todo == "is this an SSH server?"
