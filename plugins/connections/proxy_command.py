@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 from plugins.connections.prompt_socket import PromptSocket
 
@@ -35,6 +36,7 @@ class ProxyCommand(PromptSocket):
         super().__init__(fileno=ours.detach())
         # A file, as nobody reads while the connection lives and a pipe would be full one day.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is closed with the socket
+        self._reading = threading.Lock()
         with theirs:
             # By the shell, as OpenSSH does it: there may be quotes and redirections.
             self._process = subprocess.Popen(
@@ -56,30 +58,31 @@ class ProxyCommand(PromptSocket):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE)
             self.ended = True
-            self._words = self._last_words()
         return data
 
     @property
     def said(self) -> str:
         """The last lines that it said, its exit status where it ended without a word."""
-        return self._words or self._last_words()
+        self._note()
+        return self._words or (f"exit status {self._process.returncode}" if self.ended else "")
 
-    def _last_words(self) -> str:
-        try:
-            descriptor = self._log.fileno()
-            # The place in the file is the command's as well: it must not move.
-            text = os.pread(descriptor, _KEPT, max(0, os.fstat(descriptor).st_size - _KEPT)).decode(errors="replace")
-        except (ValueError, OSError):
-            return ""  # it was closed here meanwhile
-        status = f"exit status {self._process.returncode}" if self.ended else ""
-        return "; ".join(map(str.strip, text.strip().splitlines()[-_LINES:])) or status
+    def _note(self) -> None:
+        # paramiko's thread may close it while another asks.
+        with self._reading:
+            if not self._log.closed:
+                log = self._log.fileno()
+                # The place in the file is the command's as well: it must not move.
+                text = os.pread(log, _KEPT, max(0, os.fstat(log).st_size - _KEPT)).decode(errors="replace")
+                self._words = "; ".join(map(str.strip, text.strip().splitlines()[-_LINES:]))
 
     def close(self) -> None:
-        """Close it, and end the command."""
+        """Close it, and end the command; what it had `said` before is kept."""
         super().close()
+        self._note()
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 if self._process.poll() is None:
                     os.killpg(self._process.pid, number)
                     self._process.wait(_GRACE)
-        self._log.close()
+        with self._reading:
+            self._log.close()
