@@ -107,7 +107,7 @@ def test_workers_behind_the_master_are_reached_through_it(cluster: Cluster) -> N
     with cluster.other_inventory(change) as inventory:
         ran = cluster.run("bootstrap", inventory=inventory)
         assert (ran.status, set(ran.hosts.values())) == (0, {"ok"}), ran.text
-    accepted = cluster.shell("linux-1", "journalctl -b -u ssh -o cat | grep Accepted | tail -1")
+    accepted = cluster.shell("linux-1", "journalctl -b -t sshd -t sshd-session -o cat | grep Accepted | tail -1")
     assert f"from {addresses['master']} port" in accepted
 
 
