@@ -10,10 +10,9 @@ import pytest
 
 from plugins.connections.ssh_config import Way, configured
 
-NONE = "Host *\n  ServerAliveInterval 5\n"
 JUMPS = [
-    ("one", "one"),
-    ("one # of two", "one"),
+    ("one", "{to} one"),
+    ("one # of two", "{to} one"),
     ("one,two:23,operator@three", "-J one,two:23 {to} -l operator three"),
     ("operator@bastion:2022", "{to} -l operator -p 2022 bastion"),
     ("ssh://operator@bastion:2022", "{to} -l operator -p 2022 bastion"),
@@ -21,7 +20,7 @@ JUMPS = [
     ("2001:db8::1", "{to} 2001:db8::1"),
 ]
 CONFIGURATIONS = {
-    "nothing": NONE,
+    "nothing": "Host *\n  ServerAliveInterval 5\n",
     "a name": "Host w1\n  HostName 192.0.2.7\n  Port 2022\n  User operator\n",
     "a jump": "Host w1\n  ProxyJump bastion\n",
     "a jump for all": "Host bastion\n  Port 23\nHost *\n  ProxyJump bastion\n",
@@ -64,8 +63,7 @@ def test_a_file_is_read_as_ssh_reads_it(tmp_path: Path, text: str, port: int, us
 def test_a_jump_is_the_command_that_ssh_runs_for_it(tmp_path: Path, hops: str, words: str) -> None:
     """The last hop connects to the host, the others lead there; its port and user are no part of its name."""
     way = look_up(tmp_path, f"Host w1\n  HostName 192.0.2.7\n  ProxyJump {hops}\n", 2222)
-    to = "-W [192.0.2.7]:2222"
-    expected = words.format(to=to) if "{to}" in words else f"{to} {words}"
+    expected = words.format(to="-W [192.0.2.7]:2222")
     assert way.proxy.replace("'", "") == f"ssh -F {tmp_path}/config {expected}"
 
 
